@@ -1,0 +1,111 @@
+"""`python -m testbed`: starts and removes the stand-ins, for ./lab and for Molecule."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+import requests
+
+from testbed import engine, host, images, mirror, upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCK = Path(tempfile.gettempdir()) / "labstack-testbed.lock"
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One build at a time, whichever checkout or Molecule scenario asks for it."""
+    with LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    size = host.Size(arguments.memory, arguments.swap, arguments.cpus)
+    with _alone():
+        client = engine.ensure()
+        source = upstream.choose()
+        if source == "mirror":
+            mirror.up(client)
+        else:
+            mirror.VARIABLES.unlink(missing_ok=True)
+        for name in arguments.hosts.split(","):
+            address = host.up(client, arguments.lab, name, source, size)
+            print(f"testbed: {name} is at {address} (upstreams: {source})")
+
+
+def _down(arguments: argparse.Namespace) -> None:
+    with _alone():
+        client = engine.running()
+        if client:
+            for name in host.down(client, None if arguments.all else arguments.lab):
+                print(f"testbed: removed {name}")
+            # The mirror and the engine serve every lab: the last one to leave turns them off.
+            if not host.find(client):
+                mirror.down(client)
+                client.close()
+                if engine.stop():
+                    print("testbed: stopped the Docker Engine that the lab had started")
+
+
+def _addresses(arguments: argparse.Namespace) -> None:
+    client = engine.running()
+    for container in host.find(client, arguments.lab) if client else []:
+        print(container.labels["labstack.host"], container.attrs["NetworkSettings"]["IPAddress"])
+
+
+def _requests(arguments: argparse.Namespace) -> None:
+    client = engine.running()
+    for line in mirror.requests(client, arguments.since) if client else []:
+        print(line)
+
+
+def main() -> int:
+    """Runs the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="testbed", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    up = commands.add_parser("up", help="start the stand-ins that are missing")
+    up.add_argument("--hosts", default="ec2", help="names, separated by commas (default: ec2)")
+    up.add_argument("--memory", default=host.Size.memory)
+    up.add_argument("--swap", default=host.Size.swap, help="memory and swap together")
+    up.add_argument("--cpus", type=float, default=host.Size.cpus)
+    up.set_defaults(run=_up)
+
+    down = commands.add_parser("down", help="remove the hosts; with the last one, the mirror too")
+    down.add_argument("--all", action="store_true", help="the hosts of every lab")
+    down.set_defaults(run=_down)
+
+    addresses = commands.add_parser("addresses", help="print each host's name and address")
+    addresses.set_defaults(run=_addresses)
+
+    for command in (up, down, addresses):
+        command.add_argument("--lab", default="lab", help="name of the lab (default: lab)")
+
+    asked = commands.add_parser("requests", help="print the requests that the mirror answered")
+    asked.add_argument("--since", type=float, default=0.0, help="seconds since the epoch")
+    asked.set_defaults(run=_requests)
+
+    arguments = parser.parse_args()
+    try:
+        arguments.run(arguments)
+    except (engine.EngineError, images.ImageError, host.HostError, ValueError) as error:
+        print(f"testbed: {error}", file=sys.stderr)
+        return 1
+    except (docker.errors.APIError, requests.exceptions.RequestException) as error:
+        print(f"testbed: Docker Engine refused: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Stand-in hosts: containers that Ansible takes for machines at an address."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from testbed import images, mirror
+
+STATE = mirror.ROOT / ".lab"
+KEY = STATE / "id_ed25519"
+KNOWN_HOSTS = STATE / "known_hosts"
+BOOT_TIMEOUT = 60.0  # seconds; systemd takes 4 s on the machine this was written on
+# What systemd and a Docker Engine of its own need, short of --privileged.
+CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "SYSLOG", "IPC_LOCK"]
+
+
+class HostError(RuntimeError):
+    """A stand-in host did not come up; the message shows its last lines."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the stand-in has of the machine; the default is a t2.micro with 1 GiB of swap.
+
+    Attributes:
+        memory: Docker's notation, e.g. "1g".
+        swap: memory and swap together, the same notation.
+        cpus: number of processors.
+    """
+
+    memory: str = "1g"
+    swap: str = "2g"
+    cpus: float = 1.0
+
+
+def _image(client: docker.DockerClient, upstream: str) -> str:
+    default = "ubuntu:22.04" if upstream == "internet" else images.debian(client)
+    base = os.environ.get("TESTBED_HOST_BASE", default)
+    return images.Recipe("labstack/host", Path(__file__).parent / "host", {"BASE": base}).ensure(
+        client
+    )
+
+
+def _key() -> str:
+    """The public half of the lab's SSH key, made on first use."""
+    STATE.mkdir(exist_ok=True)
+    if not KEY.exists():
+        command = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "labstack-lab",
+            "-f",
+            str(KEY),
+        ]
+        try:
+            subprocess.run(command, check=True)
+        except FileNotFoundError as error:
+            raise HostError("ssh-keygen is missing: sudo apt-get install openssh-client") from error
+    return KEY.with_suffix(".pub").read_text()
+
+
+def container_name(lab: str, name: str) -> str:
+    """The container of a host: "labstack-lab-ec2"."""
+    return f"labstack-{lab}-{name}"
+
+
+def find(client: docker.DockerClient, lab: str | None = None) -> list[Any]:
+    """The hosts of a lab (all labs where None), running or not."""
+    label = "labstack.lab" if lab is None else f"labstack.lab={lab}"
+    containers: list[Any] = client.containers.list(all=True, filters={"label": label})
+    return containers
+
+
+def up(
+    client: docker.DockerClient, lab: str, name: str, upstream: str, size: Size | None = None
+) -> str:
+    """Starts a host where it does not run yet; returns its address. Raises HostError."""
+    size = size or Size()
+    public_key = _key()
+    try:
+        container = client.containers.get(container_name(lab, name))
+    except docker.errors.NotFound:
+        print(f"testbed: starting {container_name(lab, name)} ...", flush=True)
+        container = client.containers.run(
+            _image(client, upstream),
+            name=container_name(lab, name),
+            hostname=name,
+            detach=True,
+            labels={"labstack.lab": lab, "labstack.host": name},
+            cgroupns="private",
+            mem_limit=size.memory,
+            memswap_limit=size.swap,
+            nano_cpus=int(size.cpus * 1e9),
+            cap_add=CAPABILITIES,
+            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            tmpfs={"/run": "", "/run/lock": ""},
+            environment={"container": "docker"},
+        )
+    if container.status not in ("running", "created"):
+        container.start()
+    _wait_for_boot(container)
+    _authorise(container, public_key)
+    container.reload()
+    address: str = (
+        container.attrs["NetworkSettings"]["IPAddress"]
+        or next(iter(container.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
+    )
+    _pin(container, address)
+    return address
+
+
+def _wait_for_boot(container: Any) -> None:
+    deadline = time.monotonic() + BOOT_TIMEOUT
+    while True:
+        container.reload()
+        if container.status == "exited":
+            break
+        _, output = container.exec_run(["systemctl", "is-system-running"])
+        state = output.decode().strip()
+        # "degraded": a unit failed, and the host is up all the same, as machines are.
+        if state in ("running", "degraded"):
+            listening, _ = container.exec_run(["sh", "-c", "ss -ltn | grep -q ':22 '"])
+            if listening == 0:
+                return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    log = container.logs(tail=20).decode(errors="replace")
+    raise HostError(f"{container.name} did not come up within {BOOT_TIMEOUT:.0f} s:\n{log}")
+
+
+def _authorise(container: Any, public_key: str) -> None:
+    script = (
+        'printf "%s" "$1" > /home/ubuntu/.ssh/authorized_keys'
+        " && chown ubuntu:ubuntu /home/ubuntu/.ssh/authorized_keys"
+        " && chmod 0600 /home/ubuntu/.ssh/authorized_keys"
+    )
+    code, output = container.exec_run(["sh", "-c", script, "sh", public_key])
+    if code != 0:
+        raise HostError(f"{container.name}: the key could not be installed: {output.decode()}")
+
+
+def _pin(container: Any, address: str) -> None:
+    """Writes the host's key, read from inside, into the lab's known hosts."""
+    _, output = container.exec_run(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
+    kind, key = output.decode().split()[:2]
+    lines = KNOWN_HOSTS.read_text().splitlines() if KNOWN_HOSTS.exists() else []
+    kept = [line for line in lines if not line.startswith(f"{address} ")]
+    KNOWN_HOSTS.write_text("\n".join([*kept, f"{address} {kind} {key}"]) + "\n")
+
+
+def down(client: docker.DockerClient, lab: str | None = None) -> list[str]:
+    """Removes the hosts of a lab (all labs where None) with their disks; returns their names."""
+    names = []
+    for container in find(client, lab):
+        container.remove(force=True, v=True)
+        names.append(str(container.name))
+    return names

@@ -1,0 +1,225 @@
+"""The mirror: one container that serves what the stack's upstreams serve.
+
+It listens on the Docker bridge's own address only, so that stand-in hosts reach it and nobody else.
+What it has (versions and checksums differ from production's) it writes into the lab inventory's
+variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+
+from testbed import images
+
+NAME = "labstack-mirror"
+REGISTRY_PORT = 5080
+HTTP_PORT = 8081
+ROOT = Path(__file__).parent.parent
+VARIABLES = ROOT / "inventory/lab/group_vars/lab/upstreams.yml"
+START_TIMEOUT = 30.0  # seconds
+# The upstream's JSON, where this machine has it; else a small stand-in of the same shape.
+DASHBOARD = Path(
+    os.environ.get(
+        "TESTBED_DASHBOARD_1860", ROOT.parent / "shared/dashboards/node-exporter-full.json"
+    )
+)
+DASHBOARD_STAND_IN = Path(__file__).parent / "mirror/dashboard-1860-stand-in.json"
+REGISTRY_IMAGES = {"python": "python:3.13-slim", "httpd": "httpd:2.4", "mysql": "mysql:9.7"}
+
+
+def gateway(client: docker.DockerClient) -> str:
+    """The address of the Docker bridge on this machine, e.g. "172.17.0.1"."""
+    config: list[dict[str, str]] = client.networks.get("bridge").attrs["IPAM"]["Config"]
+    return next(entry["Gateway"] for entry in config if "Gateway" in entry)
+
+
+def _versions() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "group_vars/all/versions.yml").read_text())
+    return loaded
+
+
+def _pip_configuration() -> bytes:
+    """An /etc/pip.conf that uses this machine's package index, where it names one of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    url = done.stdout.strip() or os.environ.get("PIP_INDEX_URL", "")
+    return f"[global]\nindex-url = {url}\n".encode() if url else b""
+
+
+def dashboard() -> bytes:
+    """The JSON that the mirror serves as dashboard 1860."""
+    return (DASHBOARD if DASHBOARD.exists() else DASHBOARD_STAND_IN).read_bytes()
+
+
+def _registry_recipes(debian: str) -> dict[str, images.Recipe]:
+    ca = images.machine_ca()
+    folder = Path(__file__).parent / "mirror/images"
+    extra = {"python": {"ca-certificates.crt": ca, "pip.conf": _pip_configuration()}}
+    return {
+        short: images.Recipe(
+            f"labstack/upstream-{short}", folder / short, {"DEBIAN": debian}, extra.get(short, {})
+        )
+        for short in REGISTRY_IMAGES
+    }
+
+
+def _image(client: docker.DockerClient) -> str:
+    """Builds the mirror with its three registry images inside; returns its reference."""
+    debian = images.debian(client)
+    versions = _versions()
+    static = images.Recipe(
+        "labstack/mirror-static",
+        Path(__file__).parent / "mirror",
+        {
+            "DEBIAN": debian,
+            "GRAFANA_VERSION": str(versions["grafana_version"]),
+            "DASHBOARD_REVISION": str(versions["grafana_imported_dashboards"][0]["revision"]),
+        },
+        {"dashboard.json": dashboard()},
+    )
+    recipes = _registry_recipes(debian)
+    identity = [static.reference, *(recipe.reference for recipe in recipes.values())]
+    reference = f"labstack/mirror:{hashlib.sha256(' '.join(identity).encode()).hexdigest()[:12]}"
+    if images.exists(client, reference):
+        return reference
+    static.ensure(client)
+    built = {short: recipe.ensure(client) for short, recipe in recipes.items()}
+    print(f"testbed: filling {reference} ...", flush=True)
+    container = client.containers.run(
+        static.reference, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)}
+    )
+    try:
+        container.reload()
+        published: Any = container.ports["5000/tcp"]
+        port = published[0]["HostPort"]
+        _wait(f"http://127.0.0.1:{port}/v2/", container)
+        for short, name in REGISTRY_IMAGES.items():
+            repository, tag = name.split(":")
+            target = f"127.0.0.1:{port}/library/{repository}"
+            client.images.get(built[short]).tag(target, tag)
+            for line in client.images.push(target, tag, stream=True, decode=True):
+                if "error" in line:
+                    raise images.ImageError(f"pushing {name} to the mirror failed: {line['error']}")
+            client.images.remove(f"{target}:{tag}", noprune=True)
+        repository, tag = reference.split(":")
+        container.commit(repository, tag)
+    finally:
+        container.remove(force=True)
+    return reference
+
+
+def _wait(url: str, container: Any) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > deadline:
+                log = container.logs(tail=20).decode(errors="replace")
+                raise images.ImageError(
+                    f"the mirror does not answer at {url}: {error}\n{log}"
+                ) from error
+            time.sleep(0.1)
+
+
+def up(client: docker.DockerClient) -> None:
+    """Starts the mirror where it does not run yet, and writes the lab's variables."""
+    reference = _image(client)
+    address = gateway(client)
+    container = _find(client)
+    if container and reference not in container.image.tags:
+        container.remove(force=True)
+        container = None
+    if not container:
+        container = client.containers.run(
+            reference,
+            name=NAME,
+            detach=True,
+            ports={"5000/tcp": (address, REGISTRY_PORT), "8080/tcp": (address, HTTP_PORT)},
+            labels={"labstack.mirror": "true"},
+        )
+    elif container.status != "running":
+        container.start()
+    _wait(f"http://{address}:{HTTP_PORT}/releases.txt", container)
+    _wait(f"http://{address}:{REGISTRY_PORT}/v2/", container)
+    _write_variables(address)
+
+
+def _write_variables(address: str) -> None:
+    base = f"http://{address}:{HTTP_PORT}"
+    with urllib.request.urlopen(f"{base}/releases.txt", timeout=10) as answer:  # noqa: S310
+        releases = [line.split() for line in answer.read().decode().splitlines()]
+    versions = _versions()
+    variables: dict[str, Any] = {
+        "stack_release_base_url": base,
+        "stack_dashboard_base_url": base,
+        "grafana_apt_url": f"{base}/apt",
+        "grafana_apt_key_url": f"{base}/apt/gpg-full.key",
+        "docker_registry_mirrors": [f"http://{address}:{REGISTRY_PORT}"],
+        "grafana_imported_dashboards": [
+            {
+                **versions["grafana_imported_dashboards"][0],
+                "sha256": hashlib.sha256(dashboard()).hexdigest(),
+            }
+        ],
+    }
+    for component, version, checksum in releases:
+        variables |= {f"{component}_version": version, f"{component}_sha256": checksum}
+    text = "# Written by the testbed: what its mirror has. Not for production.\n" + yaml.safe_dump(
+        variables, sort_keys=False
+    )
+    VARIABLES.parent.mkdir(parents=True, exist_ok=True)
+    if not VARIABLES.exists() or VARIABLES.read_text() != text:
+        VARIABLES.write_text(text)
+
+
+def _find(client: docker.DockerClient) -> Any:
+    try:
+        return client.containers.get(NAME)
+    except docker.errors.NotFound:
+        return None
+
+
+def down(client: docker.DockerClient) -> None:
+    """Removes the mirror and the variables that point at it."""
+    container = _find(client)
+    if container:
+        container.remove(force=True, v=True)
+    VARIABLES.unlink(missing_ok=True)
+
+
+def requests(client: docker.DockerClient, since: float = 0.0) -> list[str]:
+    """The requests that the mirror has answered since that time (seconds since the epoch).
+
+    Returns a list like ["GET /apt/dists/stable/InRelease", "GET /v2/library/python/manifests/..."].
+    """
+    container = _find(client)
+    if not container:
+        return []
+    log: bytes = container.logs(since=since) if since else container.logs()
+    found = []
+    for line in log.decode(errors="replace").splitlines():
+        if '] "' in line and " HTTP/1" in line:
+            found.append(shlex.split(line.partition("] ")[2])[0].rsplit(" ", 1)[0])
+        elif line.startswith("{"):
+            entry = json.loads(line)
+            found.append(f"{entry.get('http.request.method')} {entry.get('http.request.uri')}")
+    return [entry for entry in found if entry not in ("GET /v2/", "GET /releases.txt")]
