@@ -60,7 +60,8 @@ def _down(arguments: argparse.Namespace) -> None:
 def _addresses(arguments: argparse.Namespace) -> None:
     client = engine.running()
     for container in host.find(client, arguments.lab) if client else []:
-        print(container.labels["labstack.host"], container.attrs["NetworkSettings"]["IPAddress"])
+        if container.status == "running":
+            print(container.name, host.address(container))
 
 
 def _requests(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from testbed import images, mirror
 STATE = mirror.ROOT / ".lab"
 KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
+SSH_CONFIG = STATE / "ssh_config"
 BOOT_TIMEOUT = 60.0  # seconds; systemd takes 4 s on the machine this was written on
 # What systemd and a Docker Engine of its own need, short of --privileged.
 CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "SYSLOG", "IPC_LOCK"]
@@ -113,12 +114,15 @@ def up(
     _wait_for_boot(container)
     _authorise(container, public_key)
     container.reload()
-    address: str = (
-        container.attrs["NetworkSettings"]["IPAddress"]
-        or next(iter(container.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
-    )
-    _pin(container, address)
-    return address
+    _pin(container, address(container))
+    _write_ssh_config(client)
+    return address(container)
+
+
+def address(container: Any) -> str:
+    """The address of a running host on the Docker bridge."""
+    networks = container.attrs["NetworkSettings"]["Networks"]
+    return str(next(iter(networks.values()))["IPAddress"])
 
 
 def _wait_for_boot(container: Any) -> None:
@@ -152,13 +156,32 @@ def _authorise(container: Any, public_key: str) -> None:
         raise HostError(f"{container.name}: the key could not be installed: {output.decode()}")
 
 
-def _pin(container: Any, address: str) -> None:
+def _pin(container: Any, ip: str) -> None:
     """Writes the host's key, read from inside, into the lab's known hosts."""
     _, output = container.exec_run(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
     kind, key = output.decode().split()[:2]
     lines = KNOWN_HOSTS.read_text().splitlines() if KNOWN_HOSTS.exists() else []
-    kept = [line for line in lines if not line.startswith(f"{address} ")]
-    KNOWN_HOSTS.write_text("\n".join([*kept, f"{address} {kind} {key}"]) + "\n")
+    kept = [line for line in lines if not line.startswith(f"{ip} ")]
+    KNOWN_HOSTS.write_text("\n".join([*kept, f"{ip} {kind} {key}"]) + "\n")
+
+
+def _write_ssh_config(client: docker.DockerClient) -> None:
+    """Writes .lab/ssh_config: `ssh -F .lab/ssh_config labstack-lab-ec2`."""
+    blocks = [
+        f"""\
+Host {container.name}
+    HostName {address(container)}
+    User ubuntu
+    IdentityFile {KEY}
+    UserKnownHostsFile {KNOWN_HOSTS}
+    ControlMaster auto
+    ControlPath ~/.ssh/labstack-%C
+    ControlPersist 60
+"""
+        for container in find(client)
+        if container.status == "running"
+    ]
+    SSH_CONFIG.write_text("\n".join(blocks))
 
 
 def down(client: docker.DockerClient, lab: str | None = None) -> list[str]:
