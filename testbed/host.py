@@ -181,6 +181,7 @@ Host {container.name}
         for container in find(client)
         if container.status == "running"
     ]
+    (Path.home() / ".ssh").mkdir(mode=0o700, exist_ok=True)
     SSH_CONFIG.write_text("\n".join(blocks))
 
 

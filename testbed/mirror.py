@@ -8,6 +8,7 @@ variables.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
 import shlex
@@ -42,8 +43,9 @@ REGISTRY_IMAGES = {"python": "python:3.13-slim", "httpd": "httpd:2.4", "mysql": 
 
 def gateway(client: docker.DockerClient) -> str:
     """The address of the Docker bridge on this machine, e.g. "172.17.0.1"."""
-    config: list[dict[str, str]] = client.networks.get("bridge").attrs["IPAM"]["Config"]
-    return next(entry["Gateway"] for entry in config if "Gateway" in entry)
+    config: dict[str, str] = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    # Older engines leave the gateway out; it is the subnet's first address then.
+    return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
 
 
 def _versions() -> dict[str, Any]:
