@@ -1,0 +1,108 @@
+"""Render a role's templates as Ansible does, without a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader, lookup_loader
+from ansible.template import Templar, trust_as_template
+
+from tests.role_readme import REPOSITORY, ROLES
+
+SAMPLES = Path(__file__).parent / "samples.yml"
+
+
+@cache
+def _loader() -> DataLoader:
+    """Return a loader that finds the repository's own plugins."""
+    init_plugin_loader()
+    for kind in ("filter", "lookup"):
+        directory = REPOSITORY / "plugins" / kind
+        if directory.is_dir():
+            _add_directory(kind, directory)
+    assert lookup_loader.has_plugin("ansible.builtin.template")
+    loader = DataLoader()
+    loader.set_basedir(str(REPOSITORY))
+    return loader
+
+
+def _add_directory(kind: str, directory: Path) -> None:
+    from ansible.plugins import loader  # noqa: PLC0415
+
+    getattr(loader, f"{kind}_loader").add_directory(str(directory))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return a YAML file of variables as Ansible loads it, an empty one where there is none."""
+    if not path.exists():
+        return {}
+    loaded: dict[str, Any] = _loader().load_from_file(str(path), trusted_as_template=True) or {}
+    return loaded
+
+
+def variables(role: str, **overrides: object) -> dict[str, Any]:
+    """Return what the role sees: defaults, group_vars/all, its vars, the samples, the overrides."""
+    directory = ROLES / role
+    samples = load(SAMPLES)
+    merged = load(directory / "defaults" / "main.yml")
+    for path in sorted((REPOSITORY / "group_vars" / "all").glob("*.yml")):
+        merged |= load(path)
+    merged |= load(directory / "vars" / "main.yml")
+    merged |= samples["every_role"] | samples.get(role, {})
+    return merged | overrides
+
+
+def evaluate(role: str, expression: str, **overrides: object) -> Any:
+    """Return the value of a Jinja expression with the role's variables.
+
+    Raises:
+        ansible.errors.AnsibleError: an undefined variable, or another fault of a template.
+    """
+    templar = Templar(loader=_loader(), variables=variables(role, **overrides))
+    return templar.template(trust_as_template("{{ " + expression + " }}"))
+
+
+def render(role: str, template: str, **overrides: object) -> str:
+    """Return the text of roles/<role>/templates/<template>.
+
+    Raises:
+        ansible.errors.AnsibleError: an undefined variable, or another fault of the template.
+    """
+    path = ROLES / role / "templates" / template
+    text = evaluate(role, f"lookup('ansible.builtin.template', '{path}')", **overrides)
+    return str(text)
+
+
+def templates() -> list[tuple[str, str]]:
+    """Return every template of every role, as the role's name and the template's path in it."""
+    found: list[tuple[str, str]] = []
+    for directory in sorted(ROLES.glob("*/templates")):
+        paths = sorted(path for path in directory.rglob("*.j2") if path.is_file())
+        found += [(directory.parent.name, str(path.relative_to(directory))) for path in paths]
+    return found
+
+
+def parse_unit(text: str) -> Mapping[str, Mapping[str, list[str]]]:
+    """Return the sections of a systemd unit (or of an INI file), each key with all its values.
+
+    Raises:
+        ValueError: a line is neither a section, a comment, nor an assignment.
+    """
+    sections: dict[str, dict[str, list[str]]] = {}
+    section: dict[str, list[str]] | None = None
+    for line in text.replace("\\\n", " ").splitlines():
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        if stripped[0] == "[" and stripped[-1] == "]":
+            section = sections.setdefault(stripped[1:-1], {})
+            continue
+        key, separator, value = stripped.partition("=")
+        if not separator or section is None:
+            raise ValueError(f"not an assignment in a section: {line!r}")
+        section.setdefault(key.strip(), []).append(value.strip())
+    return sections

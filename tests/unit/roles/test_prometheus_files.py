@@ -1,0 +1,112 @@
+"""What the role prometheus writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+
+from tests.unit.roles.rendering import evaluate, parse_unit, render
+
+
+def config(**overrides: object) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(render("prometheus", "prometheus.yml.j2", **overrides))
+    return loaded
+
+
+def test_the_documents_jobs_are_scraped_every_5_seconds_with_a_password() -> None:
+    assert config()["global"]["scrape_interval"] == "5s"
+    jobs = {job["job_name"]: job for job in config()["scrape_configs"]}
+    assert jobs["prometheus"]["static_configs"] == [{"targets": ["localhost:9090"]}]
+    assert jobs["node"]["static_configs"] == [{"targets": ["localhost:9100"]}]
+    for job in jobs.values():
+        assert job["basic_auth"] == {"username": "monitor", "password_file": "scrape_password"}
+
+
+def test_the_password_itself_is_in_no_template() -> None:
+    files = ("prometheus.yml.j2", "web.yml.j2", "rules.yml.j2", "prometheus.service.j2")
+    assert "sampleMonitoringPassword" not in "".join(render("prometheus", file) for file in files)
+
+
+def test_more_jobs() -> None:
+    extra = {
+        "name": 'app "blue"',
+        "targets": ["localhost:5000"],
+        "basic_auth": False,
+        "metrics_path": "/internal/metrics",
+        "labels": {"tier": "web"},
+    }
+    job = config(prometheus_extra_jobs=[extra])["scrape_configs"][-1]
+    assert job == {
+        "job_name": 'app "blue"',
+        "metrics_path": "/internal/metrics",
+        "static_configs": [{"targets": ["localhost:5000"], "labels": {"tier": "web"}}],
+    }
+
+
+def test_without_a_scrape_user_no_job_sends_a_password() -> None:
+    jobs = config(prometheus_scrape_user="")["scrape_configs"]
+    assert all("basic_auth" not in job for job in jobs)
+
+
+def test_a_job_may_be_down_when_it_says_so() -> None:
+    jobs = [
+        {"name": "a", "targets": ["a:1"]},
+        {"name": "b", "targets": ["b:1"], "must_be_up": False},
+        {"name": "c", "targets": ["c:1"], "must_be_up": True},
+    ]
+    watched = evaluate("prometheus", "__prometheus_watched_jobs", prometheus_jobs=jobs)
+    assert watched == ["a", "c"]
+
+
+def test_alert_is_the_documents() -> None:
+    (group,) = yaml.safe_load(render("prometheus", "rules.yml.j2"))["groups"]
+    assert group["name"] == "node-alerts"
+    assert group["rules"] == [
+        {
+            "alert": "HighCPUUsage",
+            "expr": '(100 - (avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[2m]))'
+            " * 100)) > 80",
+            "for": "2m",
+            "labels": {"severity": "warning"},
+            "annotations": {
+                "summary": "CPU alta en {{ $labels.instance }}",
+                "description": "CPU mayor al 80%",
+            },
+        }
+    ]
+
+
+def test_more_rules_are_data() -> None:
+    groups = [
+        {"name": "a", "interval": "1m", "rules": [{"record": "x", "expr": 'up{job="node"} == 0'}]},
+        {"name": "b", "rules": [{"alert": "B", "expr": "up == 0", "for": "10m"}]},
+    ]
+    text = render("prometheus", "rules.yml.j2", prometheus_extra_rule_groups=groups)
+    assert yaml.safe_load(text)["groups"][1:] == groups
+
+
+def test_retention_is_limited_by_time_and_size() -> None:
+    text = render(
+        "prometheus",
+        "prometheus.service.j2",
+        prometheus_retention_time="7d",
+        prometheus_retention_size="1GB",
+    )
+    (command,) = parse_unit(text)["Service"]["ExecStart"]
+    assert '"--storage.tsdb.retention.time=7d"' in command
+    assert '"--storage.tsdb.retention.size=1GB"' in command
+
+
+def test_a_percent_sign_of_the_external_address_survives_systemd() -> None:
+    address = "http://203.0.113.7:9090/a%20b/"
+    text = render("prometheus", "prometheus.service.j2", prometheus_external_url=address)
+    (command,) = parse_unit(text)["Service"]["ExecStart"]
+    assert '"--web.external-url=http://203.0.113.7:9090/a%%20b/"' in command
+
+
+def test_memory_that_is_no_size_fails_before_anything_is_written() -> None:
+    with pytest.raises(AnsibleError):
+        render("prometheus", "prometheus.service.j2", prometheus_memory_max="plenty")
