@@ -1,0 +1,841 @@
+#!/usr/bin/python
+"""Ansible module: looks at a running stack from outside, as its users do."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_verify
+short_description: Look at the running stack as a user would
+description:
+  - Runs on the controller and looks, through the host's address, at every page and interface of
+    the stack. All checks run at the same time, and each is tried until it holds or the time is up.
+  - The message of a failure has, for every check, what was seen, its likely cause and the command
+    that looks closer.
+  - The only thing that it changes is a product row, which it writes, reads and deletes. It is left
+    out in check mode.
+options:
+  address:
+    description: The host's address, as people type it in a browser.
+    type: str
+    required: true
+  ssh_command:
+    description: How a person logs in on the host; begins the commands of a failure's message.
+    type: str
+    default: ssh HOST
+  timeout:
+    description: Seconds until a check that does not hold has failed.
+    type: float
+    default: 60
+  request_timeout:
+    description: Seconds to wait for one answer.
+    type: float
+    default: 5
+  webapp:
+    description: Check the web application.
+    type: bool
+    default: true
+  http_port:
+    description: Port of the web application's HTTP.
+    type: int
+    default: 80
+  https_port:
+    description: Port of the web application's HTTPS.
+    type: int
+    default: 443
+  webapp_user:
+    description: Name of the web application's administrator.
+    type: str
+    default: admin
+  webapp_password:
+    description: Password of the web application's administrator.
+    type: str
+  closed_ports:
+    description: TCP ports that must not be reachable, because they are for the host alone.
+    type: list
+    elements: int
+    default: []
+  prometheus:
+    description: Check Prometheus.
+    type: bool
+    default: true
+  prometheus_port:
+    description: Prometheus's port.
+    type: int
+    default: 9090
+  prometheus_jobs:
+    description: Scrape jobs that must have a target.
+    type: list
+    elements: str
+    default: []
+  prometheus_rules:
+    description: Alerts that must be loaded, as GROUP/ALERT.
+    type: list
+    elements: str
+    default: []
+  node_exporter:
+    description: Check Node Exporter.
+    type: bool
+    default: true
+  node_exporter_port:
+    description: Node Exporter's port.
+    type: int
+    default: 9100
+  node_exporter_metrics:
+    description: Metrics that Node Exporter must serve.
+    type: list
+    elements: str
+    default: []
+  monitoring_user:
+    description: Name for Prometheus and Node Exporter; empty when they ask for none.
+    type: str
+    default: ""
+  monitoring_password:
+    description: Password for Prometheus and Node Exporter.
+    type: str
+  grafana:
+    description: Check Grafana.
+    type: bool
+    default: true
+  grafana_port:
+    description: Grafana's port.
+    type: int
+    default: 3000
+  grafana_user:
+    description: Name of Grafana's administrator.
+    type: str
+    default: admin
+  grafana_password:
+    description: Password of Grafana's administrator.
+    type: str
+  grafana_data_source:
+    description: Uid of the data source that must be healthy; empty for none.
+    type: str
+    default: prometheus
+  grafana_dashboards:
+    description: Titles of the dashboards that must be there.
+    type: list
+    elements: str
+    default: []
+author: labstack
+"""
+
+EXAMPLES = r"""
+- name: Look at the stack as a user would
+  stack_verify:
+    address: "{{ ansible_host }}"
+    monitoring_user: monitor
+    monitoring_password: "{{ secrets_result.secrets.monitoring_password }}"
+  delegate_to: localhost
+  become: false
+"""
+
+RETURN = r"""
+checks:
+  description: What was looked at and found good.
+  returned: success
+  type: list
+  elements: str
+skipped:
+  description: In check mode, what does not run yet, or would have to write.
+  returned: success
+  type: list
+  elements: str
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+"""
+
+import base64
+import http.client
+import ipaddress
+import json
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+# Seconds between two tries of a check that does not hold yet.
+RETRY_PAUSE = 1.0
+# Seconds for a connection that is expected to fail: longer than any round trip on Earth. A network
+# that drops packets without a word is the usual way in which a port is closed.
+CLOSED_TIMEOUT = 0.8
+# Rows of this name and an age of more than this many seconds are left from a verification that was
+# killed; younger ones may belong to another that runs at the same time.
+ROW_PREFIX = "labstack-verify"
+ROW_AGE = 120
+# How many of the newest rows are looked through for such, and how many one request may list.
+SWEPT_ROWS = 500
+PAGE = 100
+
+
+class NotYetError(Exception):
+    """A check does not hold, and may hold in a moment."""
+
+
+class NeverError(Exception):
+    """A check does not hold, and waiting will not change it."""
+
+
+class NotRunningError(NotYetError):
+    """Nothing listens on the port."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    def json(self) -> Any:
+        """Return the decoded body. Raises NotYetError when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise NotYetError(f"no JSON in the answer: {shorten(self.body)}") from None
+
+
+def shorten(text: str, limit: int = 120) -> str:
+    """Return the text on one line, cut to `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def url_host(address: str) -> str:
+    """Return the address as a URL has it: IPv6 in brackets."""
+    try:
+        return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
+    except ValueError:
+        return address
+
+
+def unverified_context() -> ssl.SSLContext:
+    """Return a TLS context that takes any certificate; check_certificate judges it apart."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@dataclass(frozen=True)
+class Site:
+    """One HTTP server of the stack, with the login that it asks for."""
+
+    base: str
+    timeout: float
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def without_login(self) -> Site:
+        """Return the same server, seen by a stranger."""
+        return Site(self.base, self.timeout)
+
+    def request(
+        self, method: str, path: str, body: Any = None, accept: Iterable[int] = (200,)
+    ) -> Reply:
+        """Ask, follow redirects of GET, and return the answer.
+
+        Args:
+            method: HTTP method.
+            path: Path with its query, or a whole URL.
+            body: Sent as JSON unless None.
+            accept: HTTP status codes that are good.
+
+        Raises:
+            NotRunningError: The connection is refused.
+            NotYetError: No answer, or a status that may pass (5xx, 404).
+            NeverError: The login is refused (401, 403).
+        """
+        url = urljoin(self.base + "/", path.lstrip("/")) if "://" not in path else path
+        for _ in range(4):
+            reply = self._once(method, url, body)
+            if method != "GET" or reply.status not in (301, 302, 303, 307, 308):
+                break
+            url = urljoin(url, reply.headers.get("location", url))
+        if reply.status in tuple(accept):
+            return reply
+        said = f": {shorten(reply.body)}" if reply.body.strip().startswith("{") else ""
+        message = f"{method} {url} answers {reply.status}{said}"
+        if reply.status in (401, 403):
+            raise NeverError(message)
+        raise NotYetError(message)
+
+    def _once(self, method: str, url: str, body: Any) -> Reply:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=self.timeout, context=unverified_context()
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self.timeout)
+        headers = {"Accept": "*/*", "User-Agent": "labstack-verify", "Connection": "close"}
+        # A redirect to another server does not get the password.
+        if self.user and parts.hostname == urlsplit(self.base).hostname:
+            login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            headers["Authorization"] = f"Basic {login}"
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        path = parts.path or "/"
+        try:
+            connection.request(
+                method, f"{path}?{parts.query}" if parts.query else path, data, headers
+            )
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except ConnectionRefusedError:
+            raise NotRunningError(f"nothing listens on port {connection.port}") from None
+        except TimeoutError:
+            raise NotYetError(f"no answer from {url} within {self.timeout:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise NotYetError(f"no answer from {url}: {error or type(error).__name__}") from None
+        finally:
+            connection.close()
+        names = {name.lower(): value for name, value in answer.getheaders()}
+        return Reply(answer.status, names, text)
+
+
+# --- The checks -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at.
+
+    Attributes:
+        name: What is good when the check holds.
+        run: Raises NotYetError or NeverError when it does not.
+        cause: The likely cause of a failure.
+        command: What to type to look closer; runs on the host unless it begins with "here: ".
+        writes: It changes something, and is left out in check mode.
+    """
+
+    name: str
+    run: Callable[[], None]
+    cause: str
+    command: str
+    writes: bool = False
+
+
+COMPOSE_LOGS = "sudo docker compose -p webapp logs --tail 50"
+
+
+def page_shows(site: Site, path: str, kind: str = "html") -> None:
+    """Check that a page comes, and is a page."""
+    reply = site.request("GET", path)
+    content_type = reply.headers.get("content-type", "")
+    if kind not in content_type or not reply.body.strip():
+        raise NotYetError(f"GET {site.base}{path} has no {kind}, but {content_type or 'nothing'}")
+
+
+def answers(site: Site, path: str) -> None:
+    """Check that the path answers 200."""
+    site.request("GET", path)
+
+
+def asks_for_login(site: Site, path: str) -> None:
+    """Check that a stranger is turned away (401)."""
+    stranger = site.without_login()
+    if stranger.request("GET", path, accept=(200, 401)).status == 200:
+        raise NeverError(f"{site.base}{path} can be read without a password")
+
+
+def certificate_fits(address: str, port: int, timeout: float) -> None:
+    """Check that the certificate names the address and is valid now; who signed it does not count.
+
+    The certificate is trusted itself, as if it were a CA, and the TLS library then checks its names
+    and dates as a browser does.
+    """
+    try:
+        with (
+            socket.create_connection((address, port), timeout) as plain,
+            unverified_context().wrap_socket(plain, server_hostname=address) as wrapped,
+        ):
+            shown = wrapped.getpeercert(binary_form=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=shown or b"")
+        with (
+            socket.create_connection((address, port), timeout) as plain,
+            context.wrap_socket(plain, server_hostname=address),
+        ):
+            return
+    except ssl.SSLCertVerificationError as error:
+        raise NeverError(f"the certificate on port {port}: {error.verify_message}") from None
+    except ConnectionRefusedError:
+        raise NotRunningError(f"nothing listens on port {port}") from None
+    except (OSError, ValueError) as error:
+        raise NotYetError(f"no TLS on port {port}: {error or type(error).__name__}") from None
+
+
+def port_is_closed(address: str, port: int) -> None:
+    """Check that nobody answers on the port."""
+    try:
+        with socket.create_connection((address, port), CLOSED_TIMEOUT):
+            pass
+    except OSError:
+        return
+    raise NeverError(f"port {port} of {address} can be reached from here")
+
+
+def newest_rows(site: Site) -> list[dict[str, Any]]:
+    """Return the newest products, about SWEPT_ROWS of them, oldest first.
+
+    The interface lists by id, at most 100 at a time.
+    """
+    rows: list[dict[str, Any]] = []
+    offset = 0
+    while True:
+        page = site.request("GET", f"/api/products?limit={PAGE}&offset={offset}").json()
+        rows += page["items"]
+        offset = max(offset + PAGE, page["total"] - SWEPT_ROWS)
+        if offset >= page["total"]:
+            return rows
+
+
+def sweep_rows(site: Site, now: float) -> None:
+    """Delete the rows that verifications left which were killed."""
+    for row in newest_rows(site):
+        prefix, _, rest = str(row.get("name", "")).partition(" ")
+        born = rest.partition(" ")[0]
+        if prefix == ROW_PREFIX and born.isdigit() and now - int(born) > ROW_AGE:
+            site.request("DELETE", f"/api/products/{row['id']}", accept=(200, 204, 404))
+
+
+def product_is_kept(site: Site) -> None:
+    """Write a product, read it back and delete it; leaves nothing behind, whatever happens."""
+    now = time.time()
+    sweep_rows(site, now)
+    product = {
+        "name": f"{ROW_PREFIX} {int(now)} {secrets.token_hex(4)}",
+        "description": "Written by the verification, and deleted by it.",
+        "price": "9.99",
+        "stock": 3,
+    }
+    made = site.request("POST", "/api/products", product, accept=(201,))
+    number = made.json().get("id")
+    if number is None:
+        raise NeverError("POST /api/products answers 201 without an id")
+    path = f"/api/products/{number}"
+    try:
+        if "location" not in made.headers:
+            raise NeverError("POST /api/products answers 201 without a Location")
+        read = site.request("GET", path).json()
+        for key, value in product.items():
+            if str(read.get(key)) != str(value):
+                raise NeverError(f"GET {path}: {key} is {read.get(key)!r}, not {value!r}")
+    finally:
+        site.request("DELETE", path, accept=(200, 204))
+    site.request("GET", path, accept=(404,))
+
+
+def targets_are_up(site: Site, jobs: Sequence[str]) -> None:
+    """Check that every scrape target is up, and that each job has one."""
+    data = site.request("GET", "/api/v1/targets?state=active").json().get("data", {})
+    targets = data.get("activeTargets", [])
+    down = [target for target in targets if target.get("health") != "up"]
+    if down:
+        raise NotYetError(
+            "; ".join(
+                f"target {target.get('scrapePool')} {target.get('scrapeUrl')} is "
+                f"{target.get('health')}"
+                + (f" ({shorten(target['lastError'])})" if target.get("lastError") else "")
+                for target in down
+            )
+        )
+    missing = sorted(set(jobs) - {target.get("scrapePool") for target in targets})
+    if missing:
+        raise NotYetError(f"no target of the job {', '.join(missing)}")
+
+
+def rules_are_loaded(site: Site, rules: Sequence[str]) -> None:
+    """Check that the alerts are loaded and can be evaluated."""
+    data = site.request("GET", "/api/v1/rules").json().get("data", {})
+    found = {
+        f"{group.get('name')}/{rule.get('name')}": rule
+        for group in data.get("groups", [])
+        for rule in group.get("rules", [])
+    }
+    missing = [rule for rule in rules if rule not in found]
+    if missing:
+        raise NotYetError(f"missing: {', '.join(missing)}; loaded: {', '.join(found) or 'none'}")
+    broken = [name for name, rule in found.items() if rule.get("health") == "err"]
+    if broken:
+        raise NotYetError(
+            "; ".join(
+                f"{name} fails: {shorten(found[name].get('lastError', ''))}" for name in broken
+            )
+        )
+
+
+def metrics_are_served(site: Site, metrics: Sequence[str]) -> None:
+    """Check that the exporter serves the metrics."""
+    text = site.request("GET", "/metrics").body
+    served = {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()}
+    missing = [metric for metric in metrics if metric not in served]
+    if missing:
+        raise NotYetError(f"missing: {', '.join(missing)}")
+
+
+def grafana_is_healthy(site: Site) -> None:
+    """Check that Grafana and its database answer; needs no login."""
+    health = site.without_login().request("GET", "/api/health").json()
+    if health.get("database") != "ok":
+        raise NotYetError(f"database: {health.get('database')}")
+
+
+def data_source_works(site: Site, uid: str) -> None:
+    """Check that Grafana can query its data source."""
+    health = site.request("GET", f"/api/datasources/uid/{uid}/health").json()
+    if health.get("status") != "OK":
+        raise NotYetError(f"{health.get('status')}: {shorten(str(health.get('message')))}")
+
+
+def dashboards_exist(site: Site, titles: Sequence[str]) -> None:
+    """Check that the dashboards are there, by their titles."""
+    query = urlencode({"type": "dash-db", "limit": 5000})
+    found = {entry.get("title") for entry in site.request("GET", f"/api/search?{query}").json()}
+    missing = [title for title in titles if title not in found]
+    if missing:
+        there = ", ".join(sorted(str(title) for title in found)) or "none"
+        raise NotYetError(f"missing: {', '.join(missing)}; there: {there}")
+
+
+def webapp_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of the web application."""
+    address, timeout = params["address"], params["request_timeout"]
+    host = url_host(address)
+    http_site = Site(f"http://{host}:{params['http_port']}", timeout)
+    login = (params["webapp_user"], params["webapp_password"] or "")
+    https_site = Site(f"https://{host}:{params['https_port']}", timeout, *login)
+    visitor = https_site.without_login()
+    apache = f"{COMPOSE_LOGS} apache"
+    flask = f"{COMPOSE_LOGS} flask-app"
+    checks = [
+        Check(
+            f"web page on {params['http_port']}",
+            lambda: page_shows(http_site, "/"),
+            "Apache does not run, or cannot reach Flask, or the security group does not let "
+            f"{params['http_port']} in",
+            apache,
+        ),
+        Check(
+            f"web page on {params['https_port']}",
+            lambda: page_shows(visitor, "/"),
+            "Apache does not run, has no certificate, or the security group does not let "
+            f"{params['https_port']} in",
+            apache,
+        ),
+        Check(
+            "certificate names the address",
+            lambda: certificate_fits(address, params["https_port"], timeout),
+            "the certificate was made for another address, or has expired",
+            "here: ./lab run ansible-playbook site.yml    # makes it anew for the address of now",
+        ),
+        Check(
+            "product page",
+            lambda: page_shows(visitor, "/products"),
+            "Flask cannot read the database",
+            f"{COMPOSE_LOGS} flask-app mysql",
+        ),
+        Check(
+            "health of the application",
+            lambda: answers(visitor, "/healthz"),
+            "Flask does not run, or has no database",
+            f"{COMPOSE_LOGS} flask-app mysql",
+        ),
+    ]
+    if params["webapp_password"]:
+        checks.append(
+            Check(
+                "product written, read and deleted",
+                lambda: product_is_kept(https_site),
+                "the administrator's password is not the one of /etc/labstack/secrets, or the "
+                "database does not take the row",
+                flask,
+                writes=True,
+            )
+        )
+    return checks
+
+
+def closed_port_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of the ports that are for the host alone."""
+
+    def closed(port: int) -> Check:
+        return Check(
+            f"port {port} is closed",
+            lambda: port_is_closed(params["address"], port),
+            "a variable opens it (webapp_flask_bind), or a container publishes it to all networks",
+            f"sudo ss -ltnp 'sport = :{port}'",
+        )
+
+    return [closed(port) for port in params["closed_ports"]]
+
+
+def monitoring_site(params: dict[str, Any], port: int) -> Site:
+    """Return Prometheus or Node Exporter, with the monitoring login."""
+    return Site(
+        f"http://{url_host(params['address'])}:{port}",
+        params["request_timeout"],
+        params["monitoring_user"],
+        params["monitoring_password"] or "",
+    )
+
+
+def prometheus_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of Prometheus."""
+    site = monitoring_site(params, params["prometheus_port"])
+    journal = "sudo journalctl -u prometheus -n 50 --no-pager"
+    checks = [
+        Check(
+            "Prometheus is ready",
+            lambda: answers(site, "/-/ready"),
+            "the service does not run, or the security group does not let "
+            f"{params['prometheus_port']} in from here",
+            journal,
+        ),
+        Check(
+            "scrape targets are up",
+            lambda: targets_are_up(site, params["prometheus_jobs"]),
+            "an exporter does not run, or Prometheus has an old password for it",
+            "sudo systemctl status prometheus node_exporter --no-pager",
+        ),
+    ]
+    if params["prometheus_rules"]:
+        checks.append(
+            Check(
+                "alert rules are loaded",
+                lambda: rules_are_loaded(site, params["prometheus_rules"]),
+                "rules.yml is missing in prometheus.yml, or a rule has a fault",
+                "sudo promtool check config /etc/prometheus/prometheus.yml",
+            )
+        )
+    if params["monitoring_user"]:
+        checks.append(
+            Check(
+                "Prometheus asks for a password",
+                lambda: asks_for_login(site, "/api/v1/status/buildinfo"),
+                "the service runs without its web configuration",
+                "systemctl cat prometheus",
+            )
+        )
+    return checks
+
+
+def node_exporter_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of Node Exporter."""
+    site = monitoring_site(params, params["node_exporter_port"])
+    checks = [
+        Check(
+            "Node Exporter serves its metrics",
+            lambda: metrics_are_served(site, params["node_exporter_metrics"]),
+            "the service does not run, a collector is off, or the security group does not let "
+            f"{params['node_exporter_port']} in from here",
+            "sudo journalctl -u node_exporter -n 50 --no-pager",
+        )
+    ]
+    if params["monitoring_user"]:
+        checks.append(
+            Check(
+                "Node Exporter asks for a password",
+                lambda: asks_for_login(site, "/metrics"),
+                "the service runs without its web configuration",
+                "systemctl cat node_exporter",
+            )
+        )
+    return checks
+
+
+def grafana_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of Grafana."""
+    site = Site(
+        f"http://{url_host(params['address'])}:{params['grafana_port']}",
+        params["request_timeout"],
+        params["grafana_user"],
+        params["grafana_password"] or "",
+    )
+    journal = "sudo journalctl -u grafana-server -n 50 --no-pager"
+    checks = [
+        Check(
+            "Grafana is healthy",
+            lambda: grafana_is_healthy(site),
+            "the service does not run or still starts, or the security group does not let "
+            f"{params['grafana_port']} in from here",
+            journal,
+        )
+    ]
+    if not params["grafana_password"]:
+        return checks
+    checks.append(
+        Check(
+            "Grafana takes the login",
+            lambda: answers(site, "/api/user"),
+            "the password was changed in Grafana; the next run of site.yml sets it back",
+            "here: ./lab run ansible-playbook site.yml",
+        )
+    )
+    if params["grafana_data_source"]:
+        checks.append(
+            Check(
+                "Grafana reads Prometheus",
+                lambda: data_source_works(site, params["grafana_data_source"]),
+                "Prometheus does not run, or the data source has an old password",
+                journal,
+            )
+        )
+    if params["grafana_dashboards"]:
+        checks.append(
+            Check(
+                "dashboards are there",
+                lambda: dashboards_exist(site, params["grafana_dashboards"]),
+                "a dashboard's file has a fault, or the provisioning has not read it yet",
+                f"{journal} | grep -i provision",
+            )
+        )
+    return checks
+
+
+def all_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks that the options choose."""
+    checks = closed_port_checks(params)
+    for part, table in (
+        ("webapp", webapp_checks),
+        ("prometheus", prometheus_checks),
+        ("node_exporter", node_exporter_checks),
+        ("grafana", grafana_checks),
+    ):
+        if params[part]:
+            checks += table(params)
+    return checks
+
+
+# --- Running them -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a check went: `seen` is empty when it holds."""
+
+    check: Check
+    seen: str = ""
+    not_running: bool = False
+
+
+def run_check(check: Check, deadline: float) -> Outcome:
+    """Try a check until it holds, cannot hold, or time.monotonic() passes the deadline."""
+    while True:
+        try:
+            check.run()
+        except NeverError as error:
+            return Outcome(check, str(error))
+        except NotYetError as error:
+            if time.monotonic() + RETRY_PAUSE > deadline:
+                return Outcome(check, str(error), isinstance(error, NotRunningError))
+            time.sleep(RETRY_PAUSE)
+        except Exception as error:
+            # An answer of a shape that nobody thought of is a finding too, not a traceback.
+            return Outcome(check, f"unexpected answer ({type(error).__name__}: {error})")
+        else:
+            return Outcome(check)
+
+
+def run_checks(checks: Sequence[Check], timeout: float) -> list[Outcome]:
+    """Run all checks at the same time; timeout in seconds, 0 for a single try."""
+    deadline = time.monotonic() + timeout
+    with ThreadPoolExecutor(max_workers=max(1, len(checks))) as pool:
+        return list(pool.map(lambda check: run_check(check, deadline), checks))
+
+
+def report(failed: Sequence[Outcome], total: int, ssh_command: str) -> str:
+    """Return the message of a failure: each failed check with its cause and the next command."""
+    lines = [f"{len(failed)} of {total} checks failed:"]
+    for number, outcome in enumerate(failed, 1):
+        command = outcome.check.command
+        if command.startswith("here: "):
+            command = command.removeprefix("here: ")
+        else:
+            command = (
+                f'{ssh_command} "{command}"' if "'" in command else f"{ssh_command} '{command}'"
+            )
+        lines += [
+            f"\n{number}. {outcome.check.name}: failed",
+            f"   seen:  {outcome.seen}",
+            f"   cause: {outcome.check.cause}",
+            f"   -> {command}",
+        ]
+    if len(failed) == total and all(outcome.not_running for outcome in failed):
+        lines.append("\nNothing runs there. To bring it up: ./lab run ansible-playbook site.yml")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "address": {"type": "str", "required": True},
+            "ssh_command": {"type": "str", "default": "ssh HOST"},
+            "timeout": {"type": "float", "default": 60.0},
+            "request_timeout": {"type": "float", "default": 5.0},
+            "webapp": {"type": "bool", "default": True},
+            "http_port": {"type": "int", "default": 80},
+            "https_port": {"type": "int", "default": 443},
+            "webapp_user": {"type": "str", "default": "admin"},
+            "webapp_password": {"type": "str", "no_log": True},
+            "closed_ports": {"type": "list", "elements": "int", "default": []},
+            "prometheus": {"type": "bool", "default": True},
+            "prometheus_port": {"type": "int", "default": 9090},
+            "prometheus_jobs": {"type": "list", "elements": "str", "default": []},
+            "prometheus_rules": {"type": "list", "elements": "str", "default": []},
+            "node_exporter": {"type": "bool", "default": True},
+            "node_exporter_port": {"type": "int", "default": 9100},
+            "node_exporter_metrics": {"type": "list", "elements": "str", "default": []},
+            "monitoring_user": {"type": "str", "default": ""},
+            "monitoring_password": {"type": "str", "no_log": True},
+            "grafana": {"type": "bool", "default": True},
+            "grafana_port": {"type": "int", "default": 3000},
+            "grafana_user": {"type": "str", "default": "admin"},
+            "grafana_password": {"type": "str", "no_log": True},
+            "grafana_data_source": {"type": "str", "default": "prometheus"},
+            "grafana_dashboards": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    begin = time.monotonic()
+    checks = all_checks(params)
+    skipped = []
+    if module.check_mode:
+        skipped = [check.name for check in checks if check.writes]
+        checks = [check for check in checks if not check.writes]
+    # Check mode starts nothing, so there is nothing to wait for.
+    outcomes = run_checks(checks, 0 if module.check_mode else params["timeout"])
+    failed = [outcome for outcome in outcomes if outcome.seen]
+    if module.check_mode:
+        # What does not run yet would be started by a real run; the role that starts it says so.
+        skipped += [outcome.check.name for outcome in failed if outcome.not_running]
+        failed = [outcome for outcome in failed if not outcome.not_running]
+    if failed:
+        module.fail_json(msg=report(failed, len(outcomes), params["ssh_command"]))
+    module.exit_json(
+        changed=False,
+        checks=[outcome.check.name for outcome in outcomes if not outcome.seen],
+        skipped=skipped,
+        seconds=round(time.monotonic() - begin, 2),
+    )
+
+
+if __name__ == "__main__":
+    main()
