@@ -68,7 +68,8 @@ class Recipe:
             digest.update(f"{name}\0".encode() + content)
         return f"{self.name}:{digest.hexdigest()[:12]}"
 
-    def _context(self) -> io.BytesIO:
+    def context(self) -> io.BytesIO:
+        """The build context as a tar archive."""
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for path in _files(self.folder):
@@ -88,7 +89,7 @@ class Recipe:
         print(f"testbed: building {reference} ...", flush=True)
         try:
             client.images.build(
-                fileobj=self._context(),
+                fileobj=self.context(),
                 custom_context=True,
                 tag=reference,
                 buildargs=dict(self.args),

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
 import os
-import shlex
+import re
 import subprocess
 import sys
 import time
@@ -41,11 +40,15 @@ DASHBOARD_STAND_IN = Path(__file__).parent / "mirror/dashboard-1860-stand-in.jso
 REGISTRY_IMAGES = {"python": "python:3.13-slim", "httpd": "httpd:2.4", "mysql": "mysql:9.7"}
 
 
-def gateway(client: docker.DockerClient) -> str:
-    """The address of the Docker bridge on this machine, e.g. "172.17.0.1"."""
-    config: dict[str, str] = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+def bridge_address(config: dict[str, str]) -> str:
+    """The bridge's own address, from an entry of its IPAM configuration."""
     # Older engines leave the gateway out; it is the subnet's first address then.
     return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
+
+
+def gateway(client: docker.DockerClient) -> str:
+    """The address of the Docker bridge on this machine, e.g. "172.17.0.1"."""
+    return bridge_address(client.networks.get("bridge").attrs["IPAM"]["Config"][0])
 
 
 def _versions() -> dict[str, Any]:
@@ -217,11 +220,10 @@ def requests(client: docker.DockerClient, since: float = 0.0) -> list[str]:
     if not container:
         return []
     log: bytes = container.logs(since=since) if since else container.logs()
-    found = []
-    for line in log.decode(errors="replace").splitlines():
-        if '] "' in line and " HTTP/1" in line:
-            found.append(shlex.split(line.partition("] ")[2])[0].rsplit(" ", 1)[0])
-        elif line.startswith("{"):
-            entry = json.loads(line)
-            found.append(f"{entry.get('http.request.method')} {entry.get('http.request.uri')}")
+    return parse_log(log.decode(errors="replace"))
+
+
+def parse_log(log: str) -> list[str]:
+    """The requests in the log of the mirror's two servers, without the testbed's own probes."""
+    found = re.findall(r'\] "(\S+ \S+) HTTP/', log)
     return [entry for entry in found if entry not in ("GET /v2/", "GET /releases.txt")]

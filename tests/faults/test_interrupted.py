@@ -1,0 +1,77 @@
+"""A run may be killed anywhere: the next one goes on from there, and the one after changes nothing.
+
+Every run is killed with SIGKILL, controller and all, so nothing gets to clean up. The tests stand
+in the order in which site.yml reaches the places: each goes on with the host that the one before
+left behind, and the last one sees it converge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.lab import Lab
+
+
+def _running(lab: Lab, pattern: str) -> Callable[[], bool]:
+    """Whether a process with that command line runs on the host (or in a container on it)."""
+    # The brackets keep pgrep from finding the shell that runs it.
+    return lambda: lab.ssh(f"pgrep -f '[{pattern[0]}]{pattern[1:]}'").returncode == 0
+
+
+def test_killed_while_apt_unpacks_the_engine(lab: Lab) -> None:
+    lab.play_until("docker : install | Install", also=_running(lab, "dpkg --"))
+
+
+def test_power_cut_while_apt_unpacks_the_engine(lab: Lab) -> None:
+    lab.play_until("docker : install | Install", also=_running(lab, "dpkg --"))
+    lab.power_cut()
+
+
+def test_killed_while_the_images_are_built(lab: Lab) -> None:
+    lab.play_until("webapp : deploy | Start", also=_running(lab, "pip install"))
+
+
+def test_power_cut_while_mysql_initialises_its_data(lab: Lab) -> None:
+    lab.play_until("webapp : deploy | Start", also=_running(lab, "mysqld --initialize"))
+    lab.power_cut()
+
+
+def test_killed_while_a_release_is_downloaded(lab: Lab) -> None:
+    lab.play_until("prometheus : install | Bring")
+
+
+def test_killed_between_the_unit_and_its_start(lab: Lab) -> None:
+    lab.play_until("prometheus : service | Run")
+
+
+def test_killed_while_apt_installs_grafana(lab: Lab) -> None:
+    lab.play_until("grafana : install | Install", also=_running(lab, "apt-get"))
+
+
+def test_the_next_run_ends_converged_and_the_one_after_changes_nothing(lab: Lab) -> None:
+    healed = lab.play()
+    assert healed.status == 0, healed.output[-4000:]
+    assert healed.recap["changed"] > 0
+
+    again = lab.play()
+    assert again.status == 0, again.output[-4000:]
+    assert again.recap["changed"] == 0, again.output[-4000:]
+
+
+def test_a_configuration_that_was_written_but_not_loaded_is_loaded(lab: Lab) -> None:
+    """The change that a handler would forget: written by a run that died before its reload."""
+    interval = ("-e", "prometheus_scrape_interval=7s")
+    lab.play_until("prometheus : service | Run", *interval)
+    assert "scrape_interval: 7s" in lab.ssh("sudo cat /etc/prometheus/prometheus.yml").stdout
+
+    healed = lab.play(*interval)
+    assert healed.status == 0, healed.output[-4000:]
+    assert healed.recap["changed"] == 1
+    loaded = lab.ssh(
+        "curl -s -u monitor:$(sudo cat /etc/labstack/secrets/monitoring_password)"
+        " http://localhost:9090/api/v1/status/config"
+    )
+    assert "scrape_interval: 7s" in loaded.stdout

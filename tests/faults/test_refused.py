@@ -1,0 +1,67 @@
+"""What is wrong is refused with words that help, and what ran before still runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.lab import Lab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converged(lab: Lab) -> None:
+    run = lab.play()
+    assert run.status == 0, run.output[-4000:]
+
+
+@pytest.fixture(autouse=True)
+def _still_runs(lab: Lab) -> object:
+    """Whatever a test does, the stack answers before and after it."""
+    yield
+    run = lab.play(playbook="playbooks/verify.yml")
+    assert run.status == 0, run.output[-4000:]
+
+
+def test_a_wrong_checksum(lab: Lab) -> None:
+    run = lab.play("-e", "prometheus_version=9.9.9", "-e", f"prometheus_sha256={'0' * 64}")
+    assert run.status != 0
+    assert "9.9.9" in run.output
+
+
+def test_a_release_that_is_not_what_was_pinned(lab: Lab) -> None:
+    """The right address, another content: nothing is replaced."""
+    before = lab.ssh("sha256sum /usr/local/bin/node_exporter").stdout
+    url = (
+        "node_exporter_url={{ stack_release_base_url }}/prometheus/prometheus/releases/download/"
+        "v{{ prometheus_version }}/prometheus-{{ prometheus_version }}.linux-amd64.tar.gz"
+    )
+    run = lab.play("-e", "node_exporter_version=9.9.9", "-e", url)
+    assert run.status != 0
+    assert "node_exporter_sha256" in run.output
+    assert "versions.yml" in run.output
+    assert lab.ssh("sha256sum /usr/local/bin/node_exporter").stdout == before
+
+
+def test_an_unreachable_mirror(lab: Lab) -> None:
+    run = lab.play(
+        "-e", "prometheus_version=9.9.9", "-e", "stack_release_base_url=http://127.0.0.1:9"
+    )
+    assert run.status != 0
+    assert "127.0.0.1:9" in run.output
+
+
+def test_broken_rules_in_a_variable(lab: Lab) -> None:
+    groups = [{"name": "x", "rules": [{"alert": "X", "expr": "rate("}]}]
+    run = lab.play("-e", json.dumps({"prometheus_extra_rule_groups": groups}))
+    assert run.status != 0
+    assert "rules.yml" in run.output
+    assert "parse error" in run.output
+
+
+def test_a_memory_limit_that_is_none(lab: Lab) -> None:
+    run = lab.play("-e", "prometheus_memory_max=plenty")
+    assert run.status != 0
+    assert "plenty" in run.output

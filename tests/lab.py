@@ -1,0 +1,165 @@
+"""A lab of its own for a test: stand-in host, runs of playbooks on it, runs that are cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parent.parent
+RUN_TIMEOUT = 900.0  # seconds; a first run of site.yml takes some 150
+CUT_TIMEOUT = 600.0  # seconds to reach the place where a run is to be cut
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of ansible-playbook.
+
+    Attributes:
+        status: exit status; negative: killed by that signal.
+        output: standard output and standard error.
+        seconds: how long it took.
+    """
+
+    status: int
+    output: str
+    seconds: float
+
+    @property
+    def recap(self) -> dict[str, int]:
+        """The counts of the recap, e.g. {"ok": 38, "changed": 0, ...}; empty without a recap."""
+        tail = self.output.rpartition("PLAY RECAP")[2]
+        return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", tail)}
+
+
+class Lab:
+    """A lab with one stand-in host.
+
+    Attributes:
+        name: the lab's name.
+        host: the host's container, as .lab/ssh_config knows it.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Names the lab; `up` starts it."""
+        self.name = name
+        self.host = f"labstack-{name}-ec2"
+        self._environment = {
+            **os.environ,
+            "LABSTACK_LAB": name,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def up(self) -> None:
+        """Starts the host, blank where it is new."""
+        self._testbed("up", "--lab", self.name)
+
+    def down(self) -> None:
+        """Removes the host with its disks."""
+        self._testbed("down", "--lab", self.name)
+
+    def power_cut(self) -> None:
+        """Takes the power away from the host and gives it back."""
+        subprocess.run(["docker", "kill", self.host], check=True, capture_output=True)
+        self.up()
+
+    def _testbed(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-m", "testbed", *arguments], cwd=ROOT, check=True)
+
+    def ssh(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a shell command on the host as user ubuntu; never raises on its exit status."""
+        return subprocess.run(
+            ["ssh", "-F", ".lab/ssh_config", self.host, command],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def start(self, *arguments: str, playbook: str = "site.yml") -> subprocess.Popen[str]:
+        """Starts ansible-playbook in a process group of its own, to be killed as a whole."""
+        return subprocess.Popen(
+            ["ansible-playbook", "-i", "inventory/lab", playbook, *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def play(self, *arguments: str, playbook: str = "site.yml") -> Run:
+        """Runs ansible-playbook to its end."""
+        began = time.monotonic()
+        process = self.start(*arguments, playbook=playbook)
+        try:
+            output, _ = process.communicate(timeout=RUN_TIMEOUT)
+        finally:
+            kill(process)
+        return Run(process.returncode, output, time.monotonic() - began)
+
+    def play_json(self, *arguments: str, playbook: str = "site.yml") -> dict[str, object]:
+        """Runs ansible-playbook with results as JSON; returns the document."""
+        self._environment["ANSIBLE_STDOUT_CALLBACK"] = "ansible.posix.json"
+        try:
+            output = self.play(*arguments, playbook=playbook).output
+        finally:
+            del self._environment["ANSIBLE_STDOUT_CALLBACK"]
+        document: dict[str, object] = json.loads(output[output.index("{") :])
+        return document
+
+    def play_until(self, task: str, *arguments: str, also: Callable[[], bool] | None = None) -> str:
+        """Runs site.yml and kills it at a task: no clean-up, as if the lid closed.
+
+        Args:
+            task: part of the task's headline, e.g. "docker : install".
+            arguments: more arguments of ansible-playbook.
+            also: a condition to wait for once the task has begun, e.g. that MySQL initialises.
+
+        Returns:
+            The output so far.
+
+        Raises:
+            AssertionError: the run ended before the task began, or the condition never came true.
+        """
+        process = self.start(*arguments)
+        assert process.stdout
+        output = ""
+        deadline = time.monotonic() + CUT_TIMEOUT
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ)
+                while f"TASK [{task}" not in output:
+                    assert time.monotonic() < deadline, f"{task!r} was not reached:\n{output}"
+                    if selector.select(timeout=1):
+                        line = process.stdout.readline()
+                        assert line, f"the run ended before {task!r}:\n{output}"
+                        output += line
+            while also and not also():
+                assert time.monotonic() < deadline, f"the condition in {task!r} never came true"
+                assert process.poll() is None, f"the run ended before the condition in {task!r}"
+                time.sleep(0.05)
+        finally:
+            kill(process)
+        return output
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kills the whole process group that `Lab.start` made, where it still runs."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

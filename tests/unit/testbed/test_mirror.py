@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from testbed import mirror
+
+LOG = """\
+172.17.0.2 - - [24/Nov/2026 02:50:02] "GET /apt/dists/stable/InRelease HTTP/1.1" 200 -
+172.17.0.1 - - [24/Nov/2026 02:50:03] "GET /releases.txt HTTP/1.1" 200 -
+172.17.0.2 - - [24/Nov/2026:02:50:04 +0000] "GET /v2/library/python/manifests/3.13-slim HTTP/1.1" 200 1
+172.17.0.1 - - [24/Nov/2026:02:50:05 +0000] "GET /v2/ HTTP/1.1" 200 2
+time="2026-11-24T02:50:05Z" level=warning msg="No HTTP secret provided"
+"""
+
+
+def test_requests_are_counted_without_the_testbeds_own() -> None:
+    assert mirror.parse_log(LOG) == [
+        "GET /apt/dists/stable/InRelease",
+        "GET /v2/library/python/manifests/3.13-slim",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "address"),
+    [
+        ({"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.9"}, "172.17.0.9"),
+        ({"Subnet": "172.17.0.0/16"}, "172.17.0.1"),
+    ],
+)
+def test_the_bridges_address(entry: dict[str, str], address: str) -> None:
+    assert mirror.bridge_address(entry) == address
+
+
+def test_the_stand_in_dashboard_has_the_upstreams_shape() -> None:
+    text = mirror.DASHBOARD_STAND_IN.read_text()
+    assert "${ds_prometheus}" in text
+    assert "__inputs" not in text
