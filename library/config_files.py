@@ -11,11 +11,11 @@ description:
   - Writes the new contents under their final names into a hidden directory beside the targets,
     validates all of them, and only then gives them their places by rename. One invalid file, and
     none is replaced.
-  - The hidden directory shows every other entry of the target directory as a symbolic link, so a
-    file that names another one by a relative path is validated against the new state of both. An
-    absolute path leads to the old state.
-  - When no content in the batch differs, nothing is validated. Owners and modes are put right
-    either way.
+  - The hidden directory shows every other entry of the target directory as a symbolic link. So a
+    file that names another one by a relative path is validated against the new state of both; an
+    absolute path leads to the old state. Below C(..) there is nothing to find.
+  - When one content differs, every file with O(files[].validate) is validated, as a change of one
+    can break another. When none differs, nothing is. Owners and modes are put right either way.
 options:
   directories:
     description: Directories to make first, in this order.
@@ -34,7 +34,7 @@ options:
         description: Name or number of the group; by default that of the user who runs the module.
         type: str
       mode:
-        description: Permission bits in octal, as a quoted text.
+        description: Permission bits, four octal digits in quotes.
         type: str
         default: "0755"
   files:
@@ -51,7 +51,9 @@ options:
         description: The content, as it is. Either this or O(files[].secret_content) is required.
         type: str
       secret_content:
-        description: A content that is neither logged nor shown in a diff.
+        description:
+          - A content that is neither logged nor shown in a diff, and whose values are left out of a
+            validator's words.
         type: str
       owner:
         description: Name or number of the owner; by default the user who runs the module.
@@ -60,7 +62,7 @@ options:
         description: Name or number of the group; by default that of the user who runs the module.
         type: str
       mode:
-        description: Permission bits in octal, as a quoted text. By default 0644, for a secret 0600.
+        description: Permission bits, four octal digits in quotes. By default 0644, a secret's 0600.
         type: str
       validate:
         description:
@@ -106,12 +108,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_files:
-  description: Paths of what was made, replaced, removed, or given another owner or mode.
+  description: Paths of what was (would be) made, replaced, removed, or given an owner or mode.
   returned: success
   type: list
   elements: str
 unvalidated:
-  description: Paths of changed files that check mode could not validate.
+  description: Paths of files that check mode could not validate.
   returned: success
   type: list
   elements: str
@@ -131,33 +133,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.atomic_files import (
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_files import (
     TEMPORARY_PREFIX,
+    Attributes,
+    make_directory,
     sweep,
     sync_directory,
     temporary_path,
     write_new,
 )
-from ansible.module_utils.basic import AnsibleModule
 
 _VALIDATE_TIMEOUT = 120  # seconds
 
 
 class ConfigError(Exception):
     """A message for the user."""
-
-
-@dataclass(frozen=True)
-class Attributes:
-    """Owner, group and permission bits; -1 is an owner or group that check mode does not know."""
-
-    uid: int
-    gid: int
-    mode: int
-
-    def __str__(self) -> str:
-        """Show them as a diff does."""
-        return f"owner: {self.uid}\ngroup: {self.gid}\nmode: {self.mode:04o}\n"
 
 
 @dataclass(frozen=True)
@@ -199,73 +190,83 @@ class Outcome:
 
     def note(self, path: Path, before: str, after: str) -> None:
         """Note a change and its diff."""
-        if str(path) not in self.changed_files:
-            self.changed_files.append(str(path))
+        self.changed_files.append(str(path))
         header = str(path)
         self.diff.append(
             {"before": before, "after": after, "before_header": header, "after_header": header}
         )
 
 
-def parse_id(value: str | None, kind: str, path: str, check: bool) -> int:
-    """Return the number of a user or group (`kind`); -1 for one that check mode does not know.
+def parse_owner(name: str | None, kind: str, path: str, check: bool) -> int:
+    """Return the number of a user or a group (`kind`); -1 for one that check mode does not know.
 
     Raises ConfigError.
     """
-    if value is None:
+    if name is None:
         return os.geteuid() if kind == "user" else os.getegid()
-    if value.isdigit():
-        return int(value)
+    if name.isdigit():
+        return int(name)
     try:
-        return pwd.getpwnam(value).pw_uid if kind == "user" else grp.getgrnam(value).gr_gid
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
     except KeyError:
         if check:
             return -1
         raise ConfigError(
-            f"There is no {kind} '{value}', who shall have {path}: create it before this task "
-            f"(ansible.builtin.{kind}), or correct the name."
+            f"There is no {kind} '{name}' to give {path} to: create it before this task "
+            f"(ansible.builtin.{kind}: {{name: {name}}}), or correct the name."
         ) from None
 
 
 def parse_attributes(entry: dict[str, Any], default_mode: str, check: bool) -> Attributes:
     """Read owner, group and mode of an entry. Raises ConfigError."""
     mode = entry["mode"] or default_mode
-    if not re.fullmatch(r"[0-7]{3,4}", mode):
+    # Four digits: YAML reads an unquoted 0644 as the number 420.
+    if not re.fullmatch(r"[0-7]{4}", mode):
         raise ConfigError(
-            f"mode '{mode}' of {entry['path']} is not octal: write it in quotes, as \"0644\"."
+            f"mode of {entry['path']} is {mode}: write four octal digits in quotes, as "
+            f'mode: "{default_mode}".'
         )
     return Attributes(
-        uid=parse_id(entry["owner"], "user", entry["path"], check),
-        gid=parse_id(entry["group"], "group", entry["path"], check),
+        uid=parse_owner(entry["owner"], "user", entry["path"], check),
+        gid=parse_owner(entry["group"], "group", entry["path"], check),
         mode=int(mode, 8),
     )
 
 
+def parse_file(entry: dict[str, Any], check: bool) -> File:
+    """Read an entry of the option `files`. Raises ConfigError."""
+    secret = entry["secret_content"] is not None
+    content: str = entry["secret_content"] if secret else entry["content"]
+    validators = tuple(entry["validate"] or ())
+    if validators and not any("%s" in argument for argument in validators):
+        raise ConfigError(
+            f"validate of {entry['path']} does not say where the file goes: "
+            f'add "%s", as in validate: [{validators[0]}, "%s"].'
+        )
+    attributes = parse_attributes(entry, "0600" if secret else "0644", check)
+    return File(Path(entry["path"]), content.encode(), attributes, secret, validators)
+
+
 def parse_batch(params: dict[str, Any], check: bool) -> Batch:
     """Read the module's options. Raises ConfigError."""
-    files = []
-    for entry in params["files"]:
-        secret = entry["secret_content"] is not None
-        content = entry["secret_content"] if secret else entry["content"]
-        validate = tuple(entry["validate"] or ())
-        if validate and not any("%s" in argument for argument in validate):
-            raise ConfigError(
-                f"validate of {entry['path']} does not say where the file goes: "
-                f'add "%s", as in [{validate[0]}, "%s"].'
-            )
-        attributes = parse_attributes(entry, "0600" if secret else "0644", check)
-        files.append(File(Path(entry["path"]), content.encode(), attributes, secret, validate))
-    directories = [
-        Directory(Path(entry["path"]), parse_attributes(entry, "0755", check))
-        for entry in params["directories"]
+    batch = Batch(
+        directories=tuple(
+            Directory(Path(entry["path"]), parse_attributes(entry, "0755", check))
+            for entry in params["directories"]
+        ),
+        files=tuple(parse_file(entry, check) for entry in params["files"]),
+        absent=tuple(map(Path, params["absent"])),
+    )
+    paths = [
+        *(directory.path for directory in batch.directories),
+        *(file.path for file in batch.files),
+        *batch.absent,
     ]
-    batch = Batch(tuple(directories), tuple(files), tuple(map(Path, params["absent"])))
-    paths = [*(d.path for d in directories), *(f.path for f in files), *batch.absent]
     for path in paths:
         if not path.is_absolute():
             raise ConfigError(f"'{path}' is no absolute path: begin it with /.")
         if paths.count(path) > 1:
-            raise ConfigError(f"{path} is listed twice: remove one of them.")
+            raise ConfigError(f"{path} is listed twice: remove one of the entries.")
     return batch
 
 
@@ -273,49 +274,46 @@ def lstat(path: Path) -> os.stat_result | None:
     """Return what is at a path, without following a link; None for nothing."""
     try:
         return path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
 
 
-def converge_attributes(
-    path: Path, wanted: Attributes, info: os.stat_result, check: bool, outcome: Outcome
-) -> None:
+def converge_attributes(path: Path, wanted: Attributes, check: bool, outcome: Outcome) -> None:
     """Put owner, group and mode of an existing path right. Raises OSError."""
-    present = Attributes(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+    present = Attributes.of(path.stat())
     if present == wanted:
         return
     outcome.note(path, str(present), str(wanted))
     if not check:
-        os.chown(path, wanted.uid, wanted.gid)
-        path.chmod(wanted.mode)
+        wanted.apply(path)
 
 
 def converge_directories(batch: Batch, check: bool, outcome: Outcome) -> None:
     """Make the directories. Raises ConfigError, OSError."""
     for directory in batch.directories:
-        info = lstat(directory.path)
-        if info is not None and stat.S_ISLNK(info.st_mode):
-            info = directory.path.stat()
-        if info is None:
-            outcome.note(directory.path, "", str(directory.attributes))
-            if check:
-                continue
-            directory.path.mkdir(parents=True)
-            info = directory.path.stat()
-            converge_attributes(directory.path, directory.attributes, info, check, Outcome())
-        elif not stat.S_ISDIR(info.st_mode):
-            raise ConfigError(f"{directory.path} is not a directory: move it away.")
+        path, wanted = directory.path, directory.attributes
+        if path.is_dir():
+            converge_attributes(path, wanted, check, outcome)
+        elif lstat(path) is not None:
+            raise ConfigError(f"{path} is not a directory: look at it (ls -l), and move it away.")
         else:
-            converge_attributes(directory.path, directory.attributes, info, check, outcome)
+            outcome.note(path, "", str(wanted))
+            if not check:
+                make_directory(path, wanted)
 
 
 def current_content(file: File) -> bytes | None:
-    """Return what a file has now; None where no regular file is. Raises ConfigError, OSError."""
+    """Return what a file has now; None where there is none, or a link.
+
+    Raises ConfigError, OSError.
+    """
     info = lstat(file.path)
     if info is None or stat.S_ISLNK(info.st_mode):
         return None
     if not stat.S_ISREG(info.st_mode):
-        raise ConfigError(f"{file.path} is not a regular file: move it away.")
+        raise ConfigError(
+            f"{file.path} is not a regular file: look at it (ls -l), and move it away."
+        )
     return file.path.read_bytes()
 
 
@@ -323,57 +321,58 @@ def current_content(file: File) -> bytes | None:
 def staged(batch: Batch, check: bool) -> Iterator[dict[Path, Path]]:
     """Write all files of the batch under their final names into directories beside their targets.
 
-    Yields the staging directory of each target directory; all are removed in the end. In check mode
-    they are elsewhere. Raises ConfigError, OSError.
+    Programs look at names: systemd-analyze wants `x.service`. Yields the staging directory of each
+    target directory, and removes all of them in the end; check mode has them below /tmp.
+    Raises ConfigError, OSError.
     """
     stages: dict[Path, Path] = {}
     try:
+        for directory in dict.fromkeys(file.path.parent for file in batch.files):
+            stages[directory] = make_stage(directory, check)
         for file in batch.files:
-            directory = file.path.parent
-            if directory not in stages:
-                if check:
-                    stages[directory] = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
-                elif not directory.is_dir():
-                    raise ConfigError(
-                        f"There is no directory {directory} for {file.path}: list it in "
-                        f"directories, as - {{path: {directory}}}."
-                    )
-                else:
-                    stages[directory] = temporary_path(directory)
-                    stages[directory].mkdir(mode=0o700)
-            uid, gid = file.attributes.uid, file.attributes.gid
-            write_new(
-                stages[directory] / file.path.name, [file.content], file.attributes.mode, uid, gid
-            )
-        for directory, stage in stages.items():
-            link_siblings(directory, stage, stages, batch.absent)
-            if not check:
-                # Validators that drop their privileges see the candidates as they see the targets.
-                info = directory.stat()
-                os.chown(stage, info.st_uid, info.st_gid)
-                stage.chmod(stat.S_IMODE(info.st_mode))
+            write_new(stages[file.path.parent] / file.path.name, [file.content], file.attributes)
+        if any(file.validate for file in batch.files):
+            for directory, stage in stages.items():
+                link_siblings(directory, stage, stages, batch.absent)
         yield stages
     finally:
         for stage in stages.values():
             shutil.rmtree(stage, ignore_errors=True)
 
 
+def make_stage(directory: Path, check: bool) -> Path:
+    """Make the staging directory of a target directory. Raises ConfigError, OSError."""
+    if check:
+        return Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX))
+    if not directory.is_dir():
+        raise ConfigError(
+            f"There is no directory {directory} to write into. List it before the files, as "
+            f"directories: [{{path: {directory}}}]."
+        )
+    stage: Path = temporary_path(directory)
+    # A validator that drops its privileges sees the candidates as it will see the files.
+    make_directory(stage, Attributes.of(directory.stat()))
+    return stage
+
+
 def link_siblings(
     directory: Path, stage: Path, stages: dict[Path, Path], absent: tuple[Path, ...]
 ) -> None:
-    """Show the other entries of a target directory in its staging directory."""
+    """Show the other entries of a target directory in its staging directory. Raises OSError."""
     entries = {path: path for path in directory.iterdir()} if directory.is_dir() else {}
-    entries.update({path: staged for path, staged in stages.items() if path.parent == directory})
+    # A subdirectory that is in the batch too shows its new state.
+    entries.update({path: inner for path, inner in stages.items() if path.parent == directory})
     for path, source in entries.items():
         link = stage / path.name
-        if path in absent or path.name.startswith(TEMPORARY_PREFIX) or link.exists():
-            continue
-        link.symlink_to(source)
+        hidden = path in absent or path.name.startswith(TEMPORARY_PREFIX)
+        if not hidden and not link.exists():
+            link.symlink_to(source)
 
 
-def validate(file: File, candidate: Path) -> str | None:
-    """Check a candidate; return None if it is valid, else what the program said."""
-    command = [argument.replace("%s", str(candidate)) for argument in file.validate]
+def validate(file: File, stage: Path) -> str:
+    """Check the candidate in a staging directory; return the program's objections, "" for none."""
+    candidate = str(stage / file.path.name)
+    command = [argument.replace("%s", candidate) for argument in file.validate]
     try:
         result = subprocess.run(
             command,
@@ -388,9 +387,9 @@ def validate(file: File, candidate: Path) -> str | None:
     except subprocess.TimeoutExpired:
         return f"no answer within {_VALIDATE_TIMEOUT} seconds"
     if result.returncode == 0:
-        return None
+        return ""
     words = result.stdout.decode(errors="replace").strip() or f"exit status {result.returncode}"
-    words = words.replace(str(candidate), str(file.path))
+    words = words.replace(str(stage), str(file.path.parent))
     return masked(words, file.content.decode()) if file.secret else words
 
 
@@ -402,6 +401,21 @@ def masked(words: str, secret: str) -> str:
     return words
 
 
+def validate_all(batch: Batch, stages: dict[Path, Path], check: bool, outcome: Outcome) -> None:
+    """Validate all candidates. Raises ConfigError at the first invalid one; check mode warns."""
+    for file in batch.files:
+        problem = validate(file, stages[file.path.parent]) if file.validate else ""
+        if problem and not check:
+            command = " ".join(file.validate).replace("%s", str(file.path))
+            raise ConfigError(
+                f"{file.path} would be invalid, so nothing was replaced, none of the task's "
+                f"{len(batch.files)} files. {command} says:\n{problem}"
+            )
+        if problem:
+            outcome.unvalidated.append(str(file.path))
+            outcome.warnings.append(f"{file.path} could not be validated: {problem}")
+
+
 def converge_files(batch: Batch, check: bool, outcome: Outcome) -> None:
     """Write, validate and replace the files. Raises ConfigError, OSError."""
     if not check:
@@ -411,38 +425,30 @@ def converge_files(batch: Batch, check: bool, outcome: Outcome) -> None:
     differing = [file for file in batch.files if file.content != before[file.path]]
     if differing:
         with staged(batch, check) as stages:
-            for file in batch.files:
-                problem = None
-                if file.validate:
-                    problem = validate(file, stages[file.path.parent] / file.path.name)
-                if problem is None:
-                    continue
-                if not check:
-                    raise ConfigError(
-                        f"{file.path} would be invalid, so none of the {len(batch.files)} files "
-                        f"was replaced. {' '.join(file.validate)} says:\n{problem}"
-                    )
-                outcome.unvalidated.append(str(file.path))
-                outcome.warnings.append(f"{file.path} could not be validated: {problem}")
-            for file in [] if check else differing:
-                (stages[file.path.parent] / file.path.name).replace(file.path)
-            for directory in [] if check else stages:
-                sync_directory(directory)
+            validate_all(batch, stages, check, outcome)
+            if not check:
+                for file in differing:
+                    (stages[file.path.parent] / file.path.name).replace(file.path)
+                for directory in stages:
+                    sync_directory(directory)
     for file in batch.files:
         if file in differing:
             note_content(file, before[file.path], outcome)
         else:
-            converge_attributes(file.path, file.attributes, file.path.lstat(), check, outcome)
+            converge_attributes(file.path, file.attributes, check, outcome)
 
 
 def note_content(file: File, before: bytes | None, outcome: Outcome) -> None:
-    """Note a new content, for a secret without showing it."""
+    """Note a new content; of a secret, that there is one."""
     if file.secret:
-        state = "missing" if before is None else "another content"
-        outcome.note(file.path, f"(a secret: {state})\n", "(a secret: the wanted content)\n")
+        outcome.note(
+            file.path,
+            "" if before is None else "(the secret content before)\n",
+            "(another secret content)\n",
+        )
     else:
-        after = file.content.decode()
-        outcome.note(file.path, (before or b"").decode(errors="replace"), after)
+        old = (before or b"").decode(errors="replace")
+        outcome.note(file.path, old, file.content.decode())
 
 
 def converge_absent(batch: Batch, check: bool, outcome: Outcome) -> None:
@@ -452,8 +458,8 @@ def converge_absent(batch: Batch, check: bool, outcome: Outcome) -> None:
         if info is None:
             continue
         if stat.S_ISDIR(info.st_mode):
-            raise ConfigError(f"{path} is a directory: absent removes files only.")
-        outcome.note(path, "present\n", "")
+            raise ConfigError(f"{path} is a directory, and absent removes only files.")
+        outcome.note(path, "(present)\n", "")
         if not check:
             path.unlink()
             sync_directory(path.parent)
@@ -475,40 +481,39 @@ class ConfigModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type 
         """Log nothing: Ansible's masking misses a secret that has line breaks."""
 
 
+def arguments() -> dict[str, Any]:
+    """Return the module's options, as documented above."""
+    owner = {"owner": {"type": "str"}, "group": {"type": "str"}}
+    path = {"path": {"type": "path", "required": True}}
+    return {
+        "directories": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {**path, **owner, "mode": {"type": "str", "default": "0755"}},
+        },
+        "files": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                **path,
+                **owner,
+                "mode": {"type": "str"},
+                "content": {"type": "str"},
+                "secret_content": {"type": "str", "no_log": True},
+                "validate": {"type": "list", "elements": "str"},
+            },
+            "mutually_exclusive": [("content", "secret_content")],
+            "required_one_of": [("content", "secret_content")],
+        },
+        "absent": {"type": "list", "elements": "path", "default": []},
+    }
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    ownership = {"owner": {"type": "str"}, "group": {"type": "str"}}
-    module = ConfigModule(
-        argument_spec={
-            "directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "mode": {"type": "str", "default": "0755"},
-                    **ownership,
-                },
-            },
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "content": {"type": "str"},
-                    "secret_content": {"type": "str", "no_log": True},
-                    "mode": {"type": "str"},
-                    "validate": {"type": "list", "elements": "str"},
-                    **ownership,
-                },
-                "mutually_exclusive": [("content", "secret_content")],
-                "required_one_of": [("content", "secret_content")],
-            },
-            "absent": {"type": "list", "elements": "path", "default": []},
-        },
-        supports_check_mode=True,
-    )
+    module = ConfigModule(argument_spec=arguments(), supports_check_mode=True)
     try:
         outcome = converge(parse_batch(module.params, module.check_mode), module.check_mode)
     except ConfigError as error:

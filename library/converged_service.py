@@ -14,6 +14,8 @@ description:
     was killed between writing a file and restarting is healed by the next one, without handlers.
   - A file's inode change time counts (ctime, which also moves with a rename, an owner or a mode),
     against the start of the service's main process. Missing files are ignored.
+  - A service that was started or reloaded must then stay up for a while; the task fails with its
+    journal where it does not. Whether it answers requests is for another module to find out.
   - Check mode sees the files as they are, not as earlier tasks of the same run would have made
     them.
 options:
@@ -25,7 +27,7 @@ options:
     description:
       - Files and directories (with all that is in them) whose change asks for a restart. A symbolic
         link counts, and so does its target.
-      - The unit file, its drop-ins and their directory count by themselves.
+      - The unit file, its drop-ins and their directory below /etc count by themselves.
     type: list
     elements: path
     default: []
@@ -85,22 +87,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from ansible.module_utils.atomic_files import replace, write_temporary
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_files import Attributes, replace, write_temporary
 
 _PROPERTIES = (
-    "ActiveState",
     "ActiveEnterTimestamp",
+    "ActiveState",
     "CanReload",
     "DropInPaths",
     "ExecMainStartTimestamp",
     "ExecMainStatus",
     "FragmentPath",
     "LoadState",
-    "MainPID",
-    "NeedDaemonReload",
     "NRestarts",
+    "NeedDaemonReload",
     "Result",
     "SubState",
     "UnitFileState",
@@ -124,22 +126,21 @@ class ServiceError(Exception):
 class Unit:
     """A unit's state, as `systemctl show` prints it."""
 
-    load: str
-    active: str
-    sub: str
-    file_state: str
-    result: str
-    exit_status: str
-    need_daemon_reload: bool
-    can_reload: bool
-    main_pid: int
-    restarts: int
-    started_ns: int  # wall clock, nanoseconds since 1970; 0 = never
-    files: tuple[Path, ...]
+    load: str = "loaded"
+    active: str = "active"
+    sub: str = "running"
+    file_state: str = "enabled"
+    result: str = "success"
+    exit_status: str = "0"
+    need_daemon_reload: bool = False
+    can_reload: bool = True
+    restarts: int = 0  # by systemd itself, since the last start by hand
+    started_ns: int = 0  # wall clock, nanoseconds since 1970; 0 = never
+    files: tuple[Path, ...] = ()  # the unit file and its drop-ins
 
     @property
     def up(self) -> bool:
-        """Whether it runs (or, for a oneshot unit, has run and remains active)."""
+        """Whether it runs (a oneshot unit: has run, and remains active)."""
         return self.active in ("active", "reloading", "refreshing")
 
 
@@ -156,7 +157,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Decision:
-    """What has to happen to the service, and why."""
+    """What has to happen, and why."""
 
     action: str
     reason: str
@@ -165,7 +166,7 @@ class Decision:
 def parse_timestamp(text: str) -> int:
     """Return `Tue 2026-11-24 02:35:11.123456 UTC` in nanoseconds since 1970; 0 for no time.
 
-    The weekday is skipped: parsing it would depend on the locale.
+    The weekday is skipped: to parse it would depend on the locale.
     """
     fields = text.split()
     if len(fields) != 4:
@@ -192,7 +193,6 @@ def parse_show(text: str) -> Unit:
         exit_status=get("ExecMainStatus"),
         need_daemon_reload=get("NeedDaemonReload") == "yes",
         can_reload=get("CanReload") == "yes",
-        main_pid=int(get("MainPID") or 0),
         restarts=int(get("NRestarts") or 0),
         started_ns=parse_timestamp(get("ExecMainStartTimestamp"))
         or parse_timestamp(get("ActiveEnterTimestamp")),
@@ -211,36 +211,56 @@ def change_times(path: Path) -> Iterator[tuple[int, Path]]:
                 yield entry.lstat().st_ctime_ns, entry
 
 
-def newest(paths: Iterable[Path]) -> tuple[int, Path | None]:
+def newest(paths: Iterable[Path]) -> tuple[int, Path]:
     """Return the latest change time (ns) among `paths`, and whose it is; 0 where none exists."""
-    return max((found for path in paths for found in change_times(path)), default=(0, None))
+    return max((found for path in paths for found in change_times(path)), default=(0, Path()))
 
 
-def decide(unit: Unit, wanted: Wanted, reloaded: int) -> Decision:
-    """Say what has to happen to the service itself.
+def decide(unit: Unit, wanted: Wanted, reloaded_ns: int) -> Decision:
+    """Say what has to happen to the running service.
 
-    `reloaded` is the newest change time (ns) that the last reload took in, 0 without one.
+    `reloaded_ns` is the newest change time that the last reload took in, 0 without one.
 
-    The kernel stamps a file with the time of its last timer tick: up to 10 ms late in the past,
-    never in the future. systemd stamps the process exactly. So a file that was written before the
-    start can never look newer than the process, and a strict comparison restarts nothing twice.
-    A file that is written in the tick of the start, but after the program read it, would be missed;
-    a program needs longer than that to get from its fork to reading, and a task to the next one.
+    The kernel may stamp a file with the time of its last timer tick, up to 10 ms in the past, but
+    never with a time in the future; systemd's stamp of the process is exact. So a file that was
+    written before the start never looks newer than the process, and nothing is restarted twice.
+    What looks older than it is, is a file that changes within a tick after the start: the process
+    has hardly been executed by then, and reads it afterwards.
     """
     if not unit.up:
         return Decision("started", f"it was {unit.active or 'unknown'} ({unit.sub or unit.load})")
+    # Only its directory shows that a drop-in has been removed.
     own = (*unit.files, _DROP_INS / f"{wanted.unit}.d")
-    changed, path = newest((*own, *wanted.restart_on))
-    if changed > unit.started_ns:
+    changed_ns, path = newest((*own, *wanted.restart_on))
+    if changed_ns > unit.started_ns:
         return Decision("restarted", f"{path} is newer than the process")
     if unit.need_daemon_reload:
         return Decision("restarted", "its unit definition has changed")
-    changed, path = newest(wanted.reload_on)
-    if changed > unit.started_ns and changed != reloaded:
+    changed_ns, path = newest(wanted.reload_on)
+    # Unequal, not later: so a clock that was set back hides no change.
+    if changed_ns > unit.started_ns and changed_ns != reloaded_ns:
         if not unit.can_reload:
-            return Decision("restarted", f"{path} is newer than the process, and it cannot reload")
-        return Decision("reloaded", f"{path} is newer than the last reload")
+            return Decision("restarted", f"{path} is newer than the process, which cannot reload")
+        return Decision("reloaded", f"{path} is newer than the process and its last reload")
     return Decision("none", "it runs with its current files")
+
+
+def decide_boot(unit: Unit, wanted: Wanted) -> str:
+    """Return `enabled` or `disabled` where the start at boot has to change, else `none`.
+
+    Raises ServiceError for a unit that cannot be enabled.
+    """
+    if wanted.enabled and unit.file_state == "static":
+        raise ServiceError(
+            f"{wanted.unit} cannot start at boot, as its unit file has no [Install] section. Add\n"
+            "[Install]\nWantedBy=multi-user.target\nor set enabled: false in the task."
+        )
+    # Other states are no links of this unit to make or remove: alias, generated, indirect, …
+    if wanted.enabled and unit.file_state in ("disabled", "enabled-runtime", "linked"):
+        return "enabled"
+    if not wanted.enabled and unit.file_state in ("enabled", "enabled-runtime"):
+        return "disabled"
+    return "none"
 
 
 def stamp_path(unit: str) -> Path:
@@ -255,14 +275,15 @@ def read_stamp(unit: str) -> int:
     return 0
 
 
-def write_stamp(unit: str, changed: int) -> None:
-    """Note the newest change time (ns) from before a reload, not the reload's own time.
+def write_stamp(unit: str, changed_ns: int) -> None:
+    """Note the newest change time from before a reload, not the time of the reload.
 
     So a file that changes while the reload runs counts as new, whatever the clocks' resolution.
+    Raises OSError.
     """
     _STAMPS.mkdir(mode=0o755, exist_ok=True)
-    data = str(changed).encode()
-    replace(write_temporary(_STAMPS, [data], 0o644, os.geteuid(), os.getegid()), stamp_path(unit))
+    content = [str(changed_ns).encode()]
+    replace(write_temporary(_STAMPS, content, Attributes.own(0o644)), stamp_path(unit))
 
 
 class Service:
@@ -273,114 +294,127 @@ class Service:
         self.wanted = wanted
         self.run = run
 
-    def show(self) -> Unit:
-        """Read the unit's state. Raises ServiceError."""
-        # The time that systemd recorded, in microseconds (systemd 248 and later): a time computed
-        # from the monotonic clock would move when the wall clock is set, a file's time would not.
-        output = self.systemctl(
-            "show", "--timestamp=us+utc", f"--property={','.join(_PROPERTIES)}", self.wanted.unit
-        )
-        return parse_show(output)
-
     def systemctl(self, *arguments: str) -> str:
         """Run systemctl and return its output. Raises ServiceError."""
         status, output, errors = self.run(["systemctl", *arguments])
         if status != 0:
             raise ServiceError(
-                f"systemctl {' '.join(arguments)} failed: {errors.strip() or output.strip()}"
+                f"systemctl {arguments[0]} {self.wanted.unit} failed: "
+                f"{errors.strip() or output.strip() or f'exit status {status}'}"
             )
         return output
+
+    def show(self) -> Unit:
+        """Read the unit's state. Raises ServiceError."""
+        # The start as systemd recorded it, in microseconds (systemd 248 and later). One computed
+        # from the monotonic clock would move when the wall clock is set; a file's time does not.
+        properties = f"--property={','.join(_PROPERTIES)}"
+        return parse_show(
+            self.systemctl("show", "--timestamp=us+utc", properties, self.wanted.unit)
+        )
+
+    def load(self) -> Unit:
+        """Make systemd read the unit's files. Raises ServiceError if it cannot."""
+        self.systemctl("daemon-reload")
+        unit = self.show()
+        name = self.wanted.unit
+        if unit.load == "not-found":
+            raise ServiceError(
+                f"There is no unit {name}: write /etc/systemd/system/{name} before this task, or "
+                "correct its name."
+            )
+        if unit.load != "loaded":
+            raise ServiceError(
+                f"systemd cannot load {name} ({unit.load}). It says why to: "
+                f"systemd-analyze verify {name}"
+            )
+        return unit
 
     def act(self, verb: str) -> None:
         """Start, restart or reload, and watch the unit. Raises ServiceError with the journal."""
         if verb != "reload":
-            # Clears a start limit that a crash loop reached; no matter if there is none to clear.
+            # Clears a start limit that a crash loop has reached; where there is none, it may fail.
             self.run(["systemctl", "reset-failed", self.wanted.unit])
         status, output, errors = self.run(["systemctl", verb, self.wanted.unit])
         if status != 0:
-            self.fail(f"did not {verb}: {(errors.strip() or output.strip()).splitlines()[0]}")
+            lines = (errors.strip() or output.strip() or f"exit status {status}").splitlines()
+            self.fail(f"did not {verb}: {lines[0]}")
         self.watch()
 
     def watch(self) -> None:
-        """Wait for `settle` seconds. Raises ServiceError when the unit goes down or starts anew."""
-        first = unit = self.show()
+        """Look at the unit for `settle` seconds. Raises ServiceError when it goes down."""
         end = time.monotonic() + self.wanted.settle
-        while True:
-            if not unit.up:
-                self.fail(
-                    f"did not stay up: it is {unit.active} ({unit.sub}), "
-                    f"result {unit.result}, exit status {unit.exit_status}"
-                )
-            if (unit.main_pid, unit.restarts) != (first.main_pid, first.restarts):
-                self.fail("ended and was started again by systemd")
+        first = unit = self.show()
+        while unit.up and unit.restarts == first.restarts:
             if time.monotonic() >= end:
                 return
             time.sleep(_POLL)
             unit = self.show()
-
-    def fail(self, problem: str) -> None:
-        """Raise ServiceError with the problem and the unit's last words."""
-        unit = self.wanted.unit
-        command = ["journalctl", f"--unit={unit}", "--no-pager", f"--lines={_JOURNAL_LINES}"]
-        _, journal, _ = self.run(command)
-        raise ServiceError(
-            f"{unit} {problem}. The last lines of its journal:\n{journal.strip()}\n"
-            f"More: sudo journalctl -u {unit} -e; state: systemctl status {unit}"
+        self.fail(
+            f"did not stay up for {self.wanted.settle:g} s: it is {unit.active} ({unit.sub}), "
+            f"result {unit.result}, exit status {unit.exit_status}, "
+            f"restarted {unit.restarts} times by systemd"
         )
 
-    def enable(self, unit: Unit, check: bool) -> str:
-        """Put the start at boot right; return `enabled`, `disabled` or `none`."""
+    def fail(self, problem: str) -> NoReturn:
+        """Raise ServiceError with the problem and the unit's last words."""
         name = self.wanted.unit
-        if self.wanted.enabled and unit.file_state == "static":
-            raise ServiceError(
-                f"{name} cannot be enabled: {unit.files[0]} has no [Install] section. Add\n"
-                "[Install]\nWantedBy=multi-user.target\nor set enabled: false."
-            )
-        if self.wanted.enabled == (
-            unit.file_state not in ("disabled", "enabled-runtime", "linked")
-        ):
-            return "none"
-        if not self.wanted.enabled and unit.file_state != "enabled":
-            return "none"
-        if not check:
-            self.systemctl("enable" if self.wanted.enabled else "disable", name)
-        return "enabled" if self.wanted.enabled else "disabled"
+        _, journal, _ = self.run(
+            ["journalctl", f"--unit={name}", "--no-pager", f"--lines={_JOURNAL_LINES}"]
+        )
+        raise ServiceError(
+            f"{name} {problem}. The end of its journal:\n{journal.strip() or '(empty)'}\n"
+            f"More of it: sudo journalctl -e -u {name}"
+        )
 
     def converge(self, check: bool) -> Decision:
-        """Bring the service to its wanted state. Raises ServiceError."""
+        """Bring the service to its wanted state. Raises ServiceError, OSError."""
         unit = self.show()
         if unit.load == "masked":
             raise ServiceError(
                 f"{self.wanted.unit} is masked, so it cannot start: "
-                f"systemctl unmask {self.wanted.unit}"
+                f"sudo systemctl unmask {self.wanted.unit}"
             )
+        # Before systemd reads the files again, and forgets that they had changed.
         decision = decide(unit, self.wanted, read_stamp(self.wanted.unit))
         if not check and (unit.need_daemon_reload or unit.load != "loaded"):
-            self.systemctl("daemon-reload")
-            unit = self.show()
-            if unit.load != "loaded":
-                raise ServiceError(
-                    f"systemd cannot load {self.wanted.unit} ({unit.load}): write "
-                    f"/etc/systemd/system/{self.wanted.unit} before this task, and look at "
-                    f"systemd-analyze verify {self.wanted.unit}"
-                )
-        enabling = self.enable(unit, check)
-        if decision.action == "none":
-            return decision if enabling == "none" else Decision(enabling, "start at boot")
-        if check:
-            return decision
-        if decision.action == "started":
-            self.act("start")
-            # A start that was under way already may have read files that changed since.
-            if decide(self.show(), self.wanted, 0).action == "restarted":
-                self.act("restart")
-        elif decision.action == "restarted":
-            self.act("restart")
-        else:
-            changed, _ = newest(self.wanted.reload_on)
-            self.act("reload")
-            write_stamp(self.wanted.unit, changed)
+            unit = self.load()
+        boot = decide_boot(unit, self.wanted)
+        if not check:
+            if boot != "none":
+                self.systemctl(boot.removesuffix("d"), self.wanted.unit)
+            self.carry_out(decision, unit)
+        if decision.action == "none" and boot != "none":
+            return Decision(boot, f"its unit file was {unit.file_state}")
         return decision
+
+    def carry_out(self, decision: Decision, unit: Unit) -> None:
+        """Do what was decided. Raises ServiceError, OSError."""
+        if decision.action == "restarted":
+            self.act("restart")
+        elif decision.action == "reloaded":
+            changed_ns, _ = newest(self.wanted.reload_on)
+            self.act("reload")
+            write_stamp(self.wanted.unit, changed_ns)
+        elif decision.action == "started":
+            self.act("start")
+            # A start that was under way already may have read files that have changed since.
+            if decide(self.show(), self.wanted, 0).action != "none":
+                self.act("restart")
+        elif unit.restarts and time.time_ns() - unit.started_ns < self.wanted.settle * 10**9:
+            # It runs, but perhaps for a moment only, between two crashes.
+            self.watch()
+
+
+def future_files(wanted: Wanted) -> str:
+    """Return a warning about a file that stays newer than any process; empty if there is none."""
+    changed_ns, path = newest((*wanted.restart_on, *wanted.reload_on))
+    if changed_ns <= time.time_ns():
+        return ""
+    return (
+        f"{path} was changed in the future, as the clock was set back since: {wanted.unit} "
+        f"restarts or reloads on every run until then. To give the file today's time: touch {path}"
+    )
 
 
 def main() -> None:
@@ -408,6 +442,8 @@ def main() -> None:
         decision = Service(wanted, module.run_command).converge(module.check_mode)
     except (ServiceError, OSError) as error:
         module.fail_json(msg=str(error))
+    if decision.action != "none" and (warning := future_files(wanted)):
+        module.warn(warning)
     module.exit_json(
         changed=decision.action != "none", action=decision.action, reason=decision.reason
     )

@@ -95,8 +95,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.atomic_files import replace, sweep, write_temporary
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_files import (
+    Attributes,
+    make_directory,
+    replace,
+    sweep,
+    write_temporary,
+)
 
 _ALPHABET = string.ascii_letters + string.digits
 # 12 characters of 62 are 71 bits: below that, an offline guess of a leaked hash is within reach.
@@ -118,14 +124,11 @@ class Wanted:
     gid: int | None = None
 
     @property
-    def mode(self) -> int:
-        """Permission bits of the file."""
-        return 0o600 if self.gid is None else 0o440
-
-    @property
-    def group(self) -> int:
-        """Group number of the file."""
-        return os.getegid() if self.gid is None else self.gid
+    def attributes(self) -> Attributes:
+        """Owner, group and mode of the file."""
+        if self.gid is None:
+            return Attributes.own(0o600)
+        return Attributes(os.geteuid(), self.gid, 0o440)
 
 
 @dataclass
@@ -206,33 +209,28 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def converge_attributes(path: Path, wanted: Attributes, check: bool) -> bool:
+    """Put owner, group and mode of an existing path right; return whether they were wrong."""
+    if Attributes.of(path.stat()) == wanted:
+        return False
+    if not check:
+        wanted.apply(path)
+    return True
+
+
 def converge_directory(directory: Path, check: bool) -> bool:
     """Make the directory, for its owner alone; return whether something changed (would change).
 
     Raises SecretError, OSError.
     """
-    try:
-        info = directory.stat()
-    except FileNotFoundError:
-        if not check:
-            directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            directory.mkdir(mode=_DIRECTORY_MODE)
-            directory.chmod(_DIRECTORY_MODE)
-        return True
-    if not stat.S_ISDIR(info.st_mode):
-        raise SecretError(
-            f"{directory} is not a directory: set another one, or move the file away."
-        )
-    changed = False
-    if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
-        changed = True
-        if not check:
-            os.chown(directory, os.geteuid(), os.getegid())
-    if stat.S_IMODE(info.st_mode) != _DIRECTORY_MODE:
-        changed = True
-        if not check:
-            directory.chmod(_DIRECTORY_MODE)
-    return changed
+    wanted = Attributes.own(_DIRECTORY_MODE)
+    if directory.is_dir():
+        return converge_attributes(directory, wanted, check)
+    if directory.exists():
+        raise SecretError(f"{directory} is not a directory: set another one, or move it away.")
+    if not check:
+        make_directory(directory, wanted)
+    return True
 
 
 def converge_secret(directory: Path, wanted: Wanted, check: bool, outcome: Outcome) -> None:
@@ -241,7 +239,6 @@ def converge_secret(directory: Path, wanted: Wanted, check: bool, outcome: Outco
     Raises SecretError, OSError.
     """
     path = directory / wanted.name
-    owner = os.geteuid()
     before = read_secret(path)
     given = None if wanted.value is None else wanted.value.rstrip("\r\n")
     value = given or before or generate(wanted.length)
@@ -253,19 +250,10 @@ def converge_secret(directory: Path, wanted: Wanted, check: bool, outcome: Outco
         if check:
             outcome.versions[wanted.name] = "0"
             return
-        replace(
-            write_temporary(directory, [value.encode()], wanted.mode, owner, wanted.group), path
-        )
-    info = path.stat()
-    outcome.versions[wanted.name] = str(info.st_mtime_ns)
-    if (info.st_uid, info.st_gid) != (owner, wanted.group):
+        replace(write_temporary(directory, [value.encode()], wanted.attributes), path)
+    elif converge_attributes(path, wanted.attributes, check):
         outcome.changed = True
-        if not check:
-            os.chown(path, owner, wanted.group)
-    if stat.S_IMODE(info.st_mode) != wanted.mode:
-        outcome.changed = True
-        if not check:
-            path.chmod(wanted.mode)
+    outcome.versions[wanted.name] = str(path.stat().st_mtime_ns)
 
 
 def converge(directory: Path, wanted: list[Wanted], check: bool) -> Outcome:

@@ -9,12 +9,57 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 # The dot hides leftovers of a killed run from the programs that read conf.d style directories.
 TEMPORARY_PREFIX = ".labstack-new-"
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Owner, group and permission bits.
+
+    -1 is an owner or a group that does not exist yet, which only check mode lets through.
+    """
+
+    uid: int
+    gid: int
+    mode: int
+
+    @classmethod
+    def own(cls, mode: int) -> Attributes:
+        """Return those of a file of the user who runs the module: root, with become."""
+        return cls(os.geteuid(), os.getegid(), mode)
+
+    @classmethod
+    def of(cls, info: os.stat_result) -> Attributes:
+        """Return those of an existing file or directory."""
+        return cls(info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+
+    def apply(self, target: Path | int) -> None:
+        """Give them to a path or an open file. Raises OSError."""
+        os.chown(target, self.uid, self.gid)
+        # After the owner, whose change clears the set-id bits.
+        os.chmod(target, self.mode)  # noqa: PTH101 - a Path has no chmod for an open file
+
+    def __str__(self) -> str:
+        """Show them as the lines of a diff."""
+        owner, group = ("(new)" if number < 0 else number for number in (self.uid, self.gid))
+        return f"owner: {owner}\ngroup: {group}\nmode: {self.mode:04o}\n"
+
+
+def make_directory(path: Path, attributes: Attributes) -> None:
+    """Make a directory; missing parents get mode 0755 whatever the umask. Raises OSError."""
+    for parent in reversed(path.parents):
+        if not parent.exists():
+            parent.mkdir()
+            parent.chmod(0o755)
+    path.mkdir(mode=0o700)
+    attributes.apply(path)
 
 
 def temporary_path(directory: Path) -> Path:
@@ -22,7 +67,7 @@ def temporary_path(directory: Path) -> Path:
     return directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
 
 
-def write_new(path: Path, chunks: Iterable[bytes], mode: int, uid: int, gid: int) -> None:
+def write_new(path: Path, chunks: Iterable[bytes], attributes: Attributes) -> None:
     """Write a file that must not exist yet, through to the disk; on any error it is gone again.
 
     Owner and mode are set before the first byte, so the content is never readable by others.
@@ -31,8 +76,7 @@ def write_new(path: Path, chunks: Iterable[bytes], mode: int, uid: int, gid: int
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            os.fchown(descriptor, uid, gid)
-            os.fchmod(descriptor, mode)
+            attributes.apply(descriptor)
             for chunk in chunks:
                 stream.write(chunk)
             stream.flush()
@@ -43,12 +87,10 @@ def write_new(path: Path, chunks: Iterable[bytes], mode: int, uid: int, gid: int
         raise
 
 
-def write_temporary(
-    directory: Path, chunks: Iterable[bytes], mode: int, uid: int, gid: int
-) -> Path:
+def write_temporary(directory: Path, chunks: Iterable[bytes], attributes: Attributes) -> Path:
     """Write a temporary file into `directory` and return its path. Raises as `write_new`."""
     path = temporary_path(directory)
-    write_new(path, chunks, mode, uid, gid)
+    write_new(path, chunks, attributes)
     return path
 
 
@@ -59,7 +101,7 @@ def replace(temporary: Path, target: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Bring a directory's names to the disk."""
+    """Bring a directory's names to the disk. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -70,11 +112,10 @@ def sync_directory(directory: Path) -> None:
 def sweep(directory: Path) -> None:
     """Remove what a killed run left in `directory`; a missing or unreadable one is fine."""
     with suppress(OSError):
-        for entry in os.scandir(directory):
+        for entry in directory.iterdir():
             if not entry.name.startswith(TEMPORARY_PREFIX):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
             else:
-                with suppress(OSError):
-                    Path(entry.path).unlink()
+                entry.unlink()
