@@ -12,11 +12,13 @@ from .server import run
 from .store import Store, StoreError
 
 
-def _version(home: Path) -> str:
+def _version() -> str:
+    """Return the version that the package was built with, marked as the fake's."""
     try:
-        return (home / "VERSION").read_text(encoding="ascii").strip() + "+fake"
+        text = (Path(__file__).parents[2] / "VERSION").read_text(encoding="ascii")
     except OSError:
         return "0.0.0+fake"
+    return text.strip() + "+fake"
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
@@ -65,9 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    home = getattr(options, "homepath", Path("/usr/share/grafana"))
-    version = _version(home)
-    if options.version if "version" in options else False:
+    version = _version()
+    if getattr(options, "version", False):
         print(f"Version {version} (commit: {COMMIT}, branch: fake)")
         return 0
     if options.command is None:
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     overrides = options.overrides.split() + list(getattr(options, "arguments", []))
     try:
-        settings = Settings(home, options.config, overrides)
+        settings = Settings(options.homepath, options.config, overrides)
     except ConfigError as error:
         print(f"Error: ✗ {error}", file=sys.stderr)
         return 1
