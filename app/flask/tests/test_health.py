@@ -1,0 +1,37 @@
+"""/healthz, and what happens without a database."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.conftest import Server
+
+
+def test_healthz_proves_the_database(client: FlaskClient) -> None:
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json == {"status": "ok", "database": "ok", "release": "0123456789ab"}
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_without_a_database_programs_and_people_get_503(lonely_app: Flask) -> None:
+    client = lonely_app.test_client()
+    for path in ("/healthz", "/api/products"):
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert answer.json == {
+            "status": 503,
+            "message": "The database is unavailable.",
+            "errors": {},
+        }
+        assert answer.headers["Retry-After"]
+    page = client.get("/")
+    assert page.status_code == 503
+    assert "Volvemos enseguida" in page.text
+
+
+def test_a_restart_of_mysql_is_survived(client: FlaskClient, mysql_server: Server) -> None:
+    assert client.get("/healthz").status_code == 200
+    mysql_server.restart()
+    assert [client.get("/healthz").status_code for _ in range(20)] == [200] * 20

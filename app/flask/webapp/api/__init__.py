@@ -1,0 +1,1 @@
+"""The API: a blueprint a resource, the same five operations for each."""

@@ -1,0 +1,75 @@
+"""Settings: addresses from the environment, secrets from files.
+
+No secret is ever taken from the environment: `docker inspect` shows that, and every process
+inherits it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Threads of the one gunicorn worker, and the most connections to MySQL (which allows 30 in all).
+THREADS = 8
+
+
+class SettingsError(Exception):
+    """A setting is missing or unusable. The message names the file."""
+
+
+def read_secret(directory: Path, name: str) -> str:
+    """Read a secret; a newline at its end does not count.
+
+    Raises:
+        SettingsError: the file is missing, unreadable, not UTF-8 or empty.
+    """
+    path = directory / name
+    try:
+        value = path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"Secret {name} cannot be read from {path}: {error}. "
+            "On a development machine make the secrets with ./init-secrets.sh; "
+            "on a host the file is root:10001 0440."
+        ) from error
+    if not value:
+        raise SettingsError(f"Secret {name} in {path} is empty.")
+    return value
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the application must be told. Secrets are left out of its repr."""
+
+    database_host: str
+    database_port: int
+    database_name: str
+    database_user: str
+    database_password: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    admin_password: str = field(repr=False)
+    release: str = "dev"
+    pool_size: int = THREADS
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read MYSQL_*, WEBAPP_RELEASE and the files in WEBAPP_SECRETS_DIR (default /run/secrets).
+
+        Raises:
+            SettingsError: a secret cannot be read, or MYSQL_PORT is no number.
+        """
+        secrets = Path(os.environ.get("WEBAPP_SECRETS_DIR", "/run/secrets"))
+        port = os.environ.get("MYSQL_PORT", "3306")
+        if not port.isdecimal():
+            raise SettingsError(f"MYSQL_PORT is {port!r}: a number is needed, for example 3306.")
+        return cls(
+            database_host=os.environ.get("MYSQL_HOST", "mysql"),
+            database_port=int(port),
+            database_name=os.environ.get("MYSQL_DATABASE", "webapp"),
+            database_user=os.environ.get("MYSQL_USER", "webapp"),
+            database_password=read_secret(secrets, "webapp_db_password"),
+            secret_key=read_secret(secrets, "webapp_secret_key"),
+            admin_password=read_secret(secrets, "webapp_admin_password"),
+            release=os.environ.get("WEBAPP_RELEASE", "dev"),
+        )
