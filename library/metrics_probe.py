@@ -210,8 +210,8 @@ def check_targets(text: str, jobs: Sequence[str]) -> list[dict[str, str]]:
         NotYetError: a job has no target, or a target is not up; names it and its last error.
     """
     try:
-        active: list[dict[str, Any]] = json.loads(text)["data"]["activeTargets"]
-    except (ValueError, KeyError) as error:
+        active: list[dict[str, Any]] = list(json.loads(text)["data"]["activeTargets"])
+    except (ValueError, KeyError, TypeError) as error:
         raise NotYetError(f"/api/v1/targets does not list targets, but: {text[:200]}") from error
     targets: list[dict[str, str]] = []
     complaints: list[str] = []
