@@ -61,7 +61,7 @@ options:
   connect_timeout:
     description: Seconds to wait for the port and for the server's greeting.
     type: float
-    default: 3
+    default: 2.5
   login_timeout:
     description: Seconds to wait for a login once the server has greeted.
     type: float
@@ -221,7 +221,7 @@ class Target:
     key: str = ""
     args: tuple[str, ...] = ()
     executable: str = "ssh"
-    connect_timeout: float = 3.0
+    connect_timeout: float = 2.5
     login_timeout: float = 15.0
     command: str = "./lab run ansible-playbook site.yml"
 
@@ -636,7 +636,7 @@ def login(target: Target, script: str, user: str = "") -> Answer:
         "-o", "ControlMaster=no",
         "-o", "ControlPath=none",
         "-o", "LogLevel=INFO",
-        "-o", f"ConnectTimeout={max(1, round(target.connect_timeout))}",
+        "-o", f"ConnectTimeout={max(1, int(target.connect_timeout))}",
         user=user,
     )  # fmt: skip
     line += ["-o", "StrictHostKeyChecking=accept-new", target.address, script]
@@ -656,9 +656,13 @@ def login(target: Target, script: str, user: str = "") -> Answer:
 
 
 def own_words(text: str, limit: int = 5) -> str:
-    """Return the last lines of ssh's output, without its banners and blank lines."""
+    """Return the last lines of ssh's output, without banners and what says nothing here."""
     lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not set(line) <= {"@"}]
+    lines = [
+        line
+        for line in lines
+        if line and not set(line) <= {"@"} and "Permanently added" not in line
+    ]
     return "\n".join(lines[-limit:])
 
 
@@ -809,12 +813,19 @@ def explain_too_many_keys(failure: Failure) -> Problem:
 
 
 def explain_greeting(failure: Failure) -> Problem:
-    """Explain a server that ends the connection before any login."""
+    """Explain a connection that ends before any login: by the server, or by a jump host."""
+    words = own_words(failure.answer.err)
+    by_hand = failure.target.by_hand("-v")
+    if failure.way.proxied:
+        return Problem(
+            f"The way to {failure.target.address} through the jump host or proxy of the ssh "
+            f"configuration does not work.\nssh says: {words}",
+            f"to see where it ends: {by_hand}",
+        )
     return Problem(
         f"{failure.way.host} port {failure.way.port} takes the connection and then ends it or says "
-        "nothing: its SSH server is still starting, or is overloaded.\n"
-        f"ssh says: {own_words(failure.answer.err)}",
-        f"wait a minute, then the same command again\nto see more: {failure.target.by_hand('-v')}",
+        f"nothing: its SSH server is still starting, or is overloaded.\nssh says: {words}",
+        f"wait a minute, then the same command again\nto see more: {by_hand}",
     )
 
 
@@ -978,7 +989,7 @@ def main() -> None:
             "become_password_given": {"type": "bool", "default": False, "no_log": False},
             "python_interpreter": {"type": "str", "default": "/usr/bin/python3"},
             "usual_users": {"type": "list", "elements": "str", "default": ["ubuntu", "admin"]},
-            "connect_timeout": {"type": "float", "default": 3.0},
+            "connect_timeout": {"type": "float", "default": 2.5},
             "login_timeout": {"type": "float", "default": 15.0},
             "empty_secrets": {
                 "type": "list",
