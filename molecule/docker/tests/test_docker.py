@@ -1,0 +1,110 @@
+"""The engine on a converged host, as somebody who runs containers sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from testinfra.host import Host
+
+from tests.ask import wait_until
+
+IMAGE = "httpd:2.4"
+PULL_LIMIT = 120.0  # seconds
+RESTART_LIMIT = 15.0  # seconds
+COMPOSE = f"""\
+services:
+  web:
+    image: {IMAGE}
+    ports: ["127.0.0.1:8088:80"]
+"""
+# The host has no curl; asking the way a program on the host would.
+ASK = "python3 -c 'import urllib.request as r; print(r.urlopen(\"http://127.0.0.1:8088/\").status)'"
+
+
+@pytest.fixture(scope="module")
+def project(host: Host) -> Iterator[str]:
+    """Run a container by Compose; return the command of its project."""
+    host.check_output("mkdir -p /root/docker-test")
+    host.check_output("printf %%s %s > /root/docker-test/compose.yaml", COMPOSE)
+    compose = "docker compose --project-directory /root/docker-test"
+    host.check_output(f"{compose} up --detach --wait")
+    wait_until(lambda: host.run(ASK).stdout.strip() == "200", RESTART_LIMIT)
+    yield compose
+    host.check_output(f"{compose} down --volumes --rmi all")
+    host.check_output("rm -r /root/docker-test")
+
+
+def container(host: Host) -> dict[str, object]:
+    described: list[dict[str, object]] = json.loads(
+        host.check_output("docker inspect docker-test-web-1")
+    )
+    return described[0]
+
+
+def test_starts_at_boot_and_runs(host: Host) -> None:
+    service = host.service("docker")
+    assert service.is_enabled
+    assert service.is_running
+
+
+def test_there_is_one_engine(host: Host) -> None:
+    assert not host.file("/snap/bin/docker").exists
+    assert len(host.process.filter(comm="dockerd")) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "beginning"),
+    [("docker compose version --short", "2."), ("docker buildx version", "")],
+)
+def test_has_compose_2_and_buildx(host: Host, command: str, beginning: str) -> None:
+    version = host.check_output(command).removeprefix("v")
+    assert version.startswith(beginning) or int(version.split(".")[0]) > 2
+
+
+def test_runs_with_the_written_configuration(host: Host) -> None:
+    information = json.loads(host.check_output("docker info --format '{{json .}}'"))
+    assert information["LoggingDriver"] == "local"
+    assert information["LiveRestoreEnabled"] is True
+    file = host.file("/etc/docker/daemon.json")
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
+    written = json.loads(file.content_string)
+    mirrors = [mirror.rstrip("/") for mirror in information["RegistryConfig"]["Mirrors"] or []]
+    assert mirrors == [mirror.rstrip("/") for mirror in written["registry-mirrors"]]
+
+
+def test_a_published_port_answers_without_a_proxy_process(host: Host, project: str) -> None:
+    assert project
+    assert host.run(ASK).stdout.strip() == "200"
+    assert host.process.filter(comm="docker-proxy") == []
+
+
+@pytest.mark.usefixtures("project")
+def test_a_containers_log_is_limited(host: Host) -> None:
+    settings = container(host)["HostConfig"]
+    assert isinstance(settings, dict)
+    assert settings["LogConfig"] == {
+        "Type": "local",
+        "Config": {"max-file": "3", "max-size": "10m"},
+    }
+
+
+@pytest.mark.usefixtures("project")
+def test_containers_outlive_an_engine_that_is_killed(host: Host) -> None:
+    state = container(host)["State"]
+    assert isinstance(state, dict)
+    began = state["StartedAt"]
+    engine = host.check_output("systemctl show --property=MainPID --value docker")
+    host.check_output("kill -9 %s", engine)
+    wait_until(lambda: host.run("docker info").rc == 0, RESTART_LIMIT)
+    assert host.check_output("systemctl show --property=MainPID --value docker") != engine
+    assert host.run(ASK).stdout.strip() == "200"
+    state = container(host)["State"]
+    assert isinstance(state, dict)
+    assert (state["Running"], state["StartedAt"]) == (True, began)
+
+
+def test_nobody_is_in_the_group_without_being_asked_for(host: Host) -> None:
+    assert host.group("docker").exists
+    assert host.group("docker").members == []

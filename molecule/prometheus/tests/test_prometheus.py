@@ -1,0 +1,177 @@
+"""Prometheus on a converged host, as its reader and as its administrator see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from testinfra.host import Host
+
+from tests.ask import Answer, ask, wait_until
+
+USER = "monitor"
+EXPOSURE_LIMIT = 2.0  # systemd-analyze's points: 0 is sealed off, 10 is unprotected
+RESTART_LIMIT = 10.0  # seconds
+SCRAPE_LIMIT = 15.0  # seconds: three scrapes
+
+Get = Callable[[str], Answer]
+
+
+@pytest.fixture(scope="module")
+def url(host: Host) -> str:
+    return f"http://{host.check_output('hostname -I').split()[0]}:9090"
+
+
+@pytest.fixture(scope="module")
+def password(host: Host) -> str:
+    return str(host.check_output("cat /etc/labstack/secrets/monitoring_password"))
+
+
+@pytest.fixture
+def get(url: str, password: str) -> Get:
+    return lambda path: ask(url + path, USER, password)
+
+
+@pytest.fixture
+def query(get: Get) -> Callable[[str], list[dict[str, Any]]]:
+    def run(expression: str) -> list[dict[str, Any]]:
+        result: list[dict[str, Any]] = get(f"/api/v1/query?query={quote(expression)}").json()[
+            "data"
+        ]["result"]
+        return result
+
+    return run
+
+
+def test_starts_at_boot_and_runs(host: Host) -> None:
+    service = host.service("prometheus")
+    assert service.is_enabled
+    assert service.is_running
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/targets", "/-/ready"])
+def test_says_nothing_without_the_password(url: str, path: str) -> None:
+    assert ask(url + path).status == 401
+    assert ask(url + path, USER, "wrong").status == 401
+
+
+def test_is_ready(get: Get) -> None:
+    assert get("/-/ready").status == 200
+
+
+def test_its_page_opens_with_the_password(get: Get) -> None:
+    if "debian" in get("/api/v1/status/buildinfo").json()["data"]["buildUser"]:
+        pytest.skip("this is Debian's build of Prometheus, which comes without the web page")
+    answer = get("/")
+    assert answer.status == 200
+    assert "<title>Prometheus" in answer.body
+
+
+def test_both_targets_are_up(get: Get) -> None:
+    def states() -> dict[str, tuple[str, str]]:
+        targets = get("/api/v1/targets?state=active").json()["data"]["activeTargets"]
+        return {t["labels"]["job"]: (t["labels"]["instance"], t["health"]) for t in targets}
+
+    both = {"prometheus": ("localhost:9090", "up"), "node": ("localhost:9100", "up")}
+    wait_until(lambda: states() == both, SCRAPE_LIMIT)
+
+
+def test_scrapes_every_5_seconds(get: Get) -> None:
+    pools = get("/api/v1/targets?state=active").json()["data"]["activeTargets"]
+    assert {target["scrapeInterval"] for target in pools} == {"5s"}
+
+
+def test_has_the_alert(get: Get) -> None:
+    (group,) = get("/api/v1/rules").json()["data"]["groups"]
+    (rule,) = group["rules"]
+    assert (group["name"], rule["name"], rule["duration"]) == ("node-alerts", "HighCPUUsage", 120)
+    assert rule["health"] in ("ok", "unknown"), rule
+    assert rule["annotations"]["description"] == "CPU mayor al 80%"
+
+
+def test_the_alerts_expression_finds_the_host(query: Callable[[str], list[dict[str, Any]]]) -> None:
+    expression = 'avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[2m]))'
+    wait_until(lambda: query(expression), SCRAPE_LIMIT)
+    assert [r["metric"]["instance"] for r in query(expression)] == ["localhost:9100"]
+
+
+def test_keeps_samples_for_a_limited_time_in_limited_space(get: Get) -> None:
+    information = get("/api/v1/status/runtimeinfo").json()["data"]
+    assert information["storageRetention"] == "15d or 2GiB"
+
+
+def test_runs_the_written_configuration(get: Get) -> None:
+    information = get("/api/v1/status/runtimeinfo").json()["data"]
+    assert information["reloadConfigSuccess"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "user", "group", "mode"),
+    [
+        ("/etc/prometheus", "root", "prometheus", 0o750),
+        ("/etc/prometheus/prometheus.yml", "root", "prometheus", 0o640),
+        ("/etc/prometheus/rules.yml", "root", "prometheus", 0o640),
+        ("/etc/prometheus/web.yml", "root", "prometheus", 0o640),
+        ("/etc/prometheus/scrape_password", "root", "prometheus", 0o640),
+        ("/etc/systemd/system/prometheus.service", "root", "root", 0o644),
+        ("/usr/local/bin/prometheus", "root", "root", 0o755),
+        ("/usr/local/bin/promtool", "root", "root", 0o755),
+        ("/var/lib/prometheus", "prometheus", "prometheus", 0o750),
+    ],
+)
+def test_files_are_where_the_document_has_them(
+    host: Host, path: str, user: str, group: str, mode: int
+) -> None:
+    file = host.file(path)
+    assert (file.user, file.group, file.mode) == (user, group, mode)
+
+
+def test_promtool_finds_no_fault(host: Host) -> None:
+    host.run_expect([0], "/usr/local/bin/promtool check config /etc/prometheus/prometheus.yml")
+
+
+def test_the_password_is_where_only_prometheus_reads_it(host: Host, password: str) -> None:
+    assert host.file("/etc/prometheus/scrape_password").content_string == password
+    for name in ("prometheus.yml", "web.yml", "rules.yml"):
+        assert password not in host.file(f"/etc/prometheus/{name}").content_string
+    assert password not in host.check_output("ps -eo args")
+    assert password not in host.check_output("journalctl --unit prometheus --no-pager")
+
+
+def test_runs_as_a_user_of_its_own(host: Host) -> None:
+    assert host.process.get(comm="prometheus").user == "prometheus"
+    assert host.user("prometheus").shell == "/usr/sbin/nologin"
+
+
+def test_is_sealed_off(host: Host) -> None:
+    report = host.check_output("systemd-analyze security --no-pager prometheus.service")
+    exposure = re.search(r"exposure level for prometheus\.service: ([\d.]+)", report)
+    assert exposure
+    assert float(exposure[1]) <= EXPOSURE_LIMIT
+
+
+def test_its_memory_is_limited(host: Host, get: Get) -> None:
+    limit = 256 * 1024 * 1024
+    shown = host.check_output("systemctl show --property=MemoryMax --value prometheus")
+    assert int(shown) == limit
+    # Go's collector works harder before the kernel has to kill.
+    soft = get("/api/v1/status/runtimeinfo").json()["data"]["GOMEMLIMIT"]
+    assert 0.8 * limit < soft < limit
+
+
+def test_comes_back_after_a_kill_with_its_samples(
+    host: Host, get: Get, query: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    before = host.check_output("systemctl show --property=MainPID --value prometheus")
+    count = float(query('count_over_time(up{job="node"}[1h])')[0]["value"][1])
+    host.check_output("kill -9 %s", before)
+
+    def back() -> bool:
+        now = host.check_output("systemctl show --property=MainPID --value prometheus")
+        return now not in ("0", before) and get("/-/ready").status == 200
+
+    wait_until(back, RESTART_LIMIT)
+    assert float(query('count_over_time(up{job="node"}[1h])')[0]["value"][1]) >= count
