@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SECRETS = "/etc/labstack/secrets"
 UNITS = ["docker", "prometheus", "node_exporter", "grafana-server"]
+CONTAINERS = ["webapp"]
 
 
 @pytest.fixture(scope="module")

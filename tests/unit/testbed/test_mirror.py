@@ -7,7 +7,7 @@ from testbed import mirror
 LOG = """\
 172.17.0.2 - - [24/Nov/2026 02:50:02] "GET /apt/dists/stable/InRelease HTTP/1.1" 200 -
 172.17.0.1 - - [24/Nov/2026 02:50:03] "GET /releases.txt HTTP/1.1" 200 -
-172.17.0.2 - - [24/Nov/2026:02:50:04 +0000] "GET /v2/library/python/manifests/3.13-slim HTTP/1.1" 200 1
+172.17.0.2 - - [24/Nov/2026:02:50:04 +0000] "GET /v2/library/python/manifests/3.13 HTTP/1.1" 200 1
 172.17.0.1 - - [24/Nov/2026:02:50:05 +0000] "GET /v2/ HTTP/1.1" 200 2
 time="2026-11-24T02:50:05Z" level=warning msg="No HTTP secret provided"
 """
@@ -16,7 +16,7 @@ time="2026-11-24T02:50:05Z" level=warning msg="No HTTP secret provided"
 def test_requests_are_counted_without_the_testbeds_own() -> None:
     assert mirror.parse_log(LOG) == [
         "GET /apt/dists/stable/InRelease",
-        "GET /v2/library/python/manifests/3.13-slim",
+        "GET /v2/library/python/manifests/3.13",
     ]
 
 
