@@ -67,6 +67,11 @@ options:
     type: list
     elements: str
     default: []
+  prometheus_jobs_may_be_down:
+    description: Scrape jobs whose targets need not be up.
+    type: list
+    elements: str
+    default: []
   prometheus_rules:
     description: Alerts that must be loaded, as GROUP/ALERT.
     type: list
@@ -135,7 +140,7 @@ checks:
   returned: success
   type: list
   elements: str
-skipped:
+left_out:
   description: In check mode, what does not run yet, or would have to write.
   returned: success
   type: list
@@ -441,11 +446,15 @@ def product_is_kept(site: Site) -> None:
     site.request("GET", path, accept=(404,))
 
 
-def targets_are_up(site: Site, jobs: Sequence[str]) -> None:
-    """Check that every scrape target is up, and that each job has one."""
+def targets_are_up(site: Site, jobs: Sequence[str], may_be_down: Sequence[str]) -> None:
+    """Check that every scrape target is up (but for some jobs), and that each job has one."""
     data = site.request("GET", "/api/v1/targets?state=active").json().get("data", {})
     targets = data.get("activeTargets", [])
-    down = [target for target in targets if target.get("health") != "up"]
+    down = [
+        target
+        for target in targets
+        if target.get("health") != "up" and target.get("scrapePool") not in may_be_down
+    ]
     if down:
         raise NotYetError(
             "; ".join(
@@ -609,7 +618,9 @@ def prometheus_checks(params: dict[str, Any]) -> list[Check]:
         ),
         Check(
             "scrape targets are up",
-            lambda: targets_are_up(site, params["prometheus_jobs"]),
+            lambda: targets_are_up(
+                site, params["prometheus_jobs"], params["prometheus_jobs_may_be_down"]
+            ),
             "an exporter does not run, or Prometheus has an old password for it",
             "sudo systemctl status prometheus node_exporter --no-pager",
         ),
@@ -798,6 +809,7 @@ def main() -> None:
             "prometheus": {"type": "bool", "default": True},
             "prometheus_port": {"type": "int", "default": 9090},
             "prometheus_jobs": {"type": "list", "elements": "str", "default": []},
+            "prometheus_jobs_may_be_down": {"type": "list", "elements": "str", "default": []},
             "prometheus_rules": {"type": "list", "elements": "str", "default": []},
             "node_exporter": {"type": "bool", "default": True},
             "node_exporter_port": {"type": "int", "default": 9100},
@@ -816,23 +828,23 @@ def main() -> None:
     params = module.params
     begin = time.monotonic()
     checks = all_checks(params)
-    skipped = []
+    left_out = []
     if module.check_mode:
-        skipped = [check.name for check in checks if check.writes]
+        left_out = [check.name for check in checks if check.writes]
         checks = [check for check in checks if not check.writes]
     # Check mode starts nothing, so there is nothing to wait for.
     outcomes = run_checks(checks, 0 if module.check_mode else params["timeout"])
     failed = [outcome for outcome in outcomes if outcome.seen]
     if module.check_mode:
         # What does not run yet would be started by a real run; the role that starts it says so.
-        skipped += [outcome.check.name for outcome in failed if outcome.not_running]
+        left_out += [outcome.check.name for outcome in failed if outcome.not_running]
         failed = [outcome for outcome in failed if not outcome.not_running]
     if failed:
         module.fail_json(msg=report(failed, len(outcomes), params["ssh_command"]))
     module.exit_json(
         changed=False,
         checks=[outcome.check.name for outcome in outcomes if not outcome.seen],
-        skipped=skipped,
+        left_out=left_out,
         seconds=round(time.monotonic() - begin, 2),
     )
 
