@@ -93,7 +93,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.host_files import (
@@ -300,20 +299,22 @@ def main() -> None:
         supports_check_mode=True,
     )
     directory = Path(module.params["directory"])
+    # Ansible would mask the given values in the result too, where they are the very purpose, and a
+    # short one in the middle of words. So they leave its list, and the invocation is our own.
+    module.no_log_values.clear()
+    invocation = {"module_args": {"directory": str(directory)}}
     try:
         outcome = converge(
             directory, [Wanted(**entry) for entry in module.params["secrets"]], module.check_mode
         )
     except SecretError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), invocation=invocation)
     except OSError as error:
         module.fail_json(
             msg=f"Cannot keep secrets in {directory}: {error.strerror}: {error.filename}. The task "
-            "must run as root (become: true) on a writable filesystem with free space."
+            "must run as root (become: true) on a writable filesystem with free space.",
+            invocation=invocation,
         )
-    # Ansible would mask the given values in the result too, where they are the very purpose.
-    module.no_log_values.clear()
-    invocation: dict[str, Any] = {"module_args": {"directory": str(directory)}}
     module.exit_json(
         changed=outcome.changed,
         secrets=outcome.secrets,
