@@ -1,0 +1,133 @@
+"""Lookup `source_archive`: a directory of the controller as one reproducible archive."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = r"""
+name: source_archive
+short_description: Pack a directory so that the same content always gives the same archive
+version_added: "0.1.0"
+author: labstack
+description:
+  - Packs a directory of the controller into a gzipped tar archive for the module
+    M(release_directory), which unpacks it on a host.
+  - Left out is every file and directory whose name begins with a dot, or is C(tests), C(secrets),
+    C(tls) or C(__pycache__). So neither a developer's secrets nor what only developers need travel.
+  - Of a file, its path, its content and whether it is executable count. Times and owners do not.
+options:
+  _terms:
+    description: The directory. It must hold a C(compose.yaml).
+    required: true
+    type: list
+    elements: path
+"""
+
+EXAMPLES = r"""
+- name: Unpack the application
+  release_directory:
+    root: /opt/webapp
+    source: "{{ lookup('source_archive', playbook_dir ~ '/app') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: A dictionary for each directory.
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: SHA-256 of the tar archive before it is compressed, 64 hexadecimal digits.
+      type: str
+    archive:
+      description: The gzipped tar archive in Base64.
+      type: str
+"""
+
+LEFT_OUT = frozenset({"tests", "secrets", "tls", "__pycache__"})
+# The archive travels in the module's arguments, and is held in memory several times.
+MAX_BYTES = 8 * 1024 * 1024
+
+
+def _entries(directory: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    """Yield what belongs into the archive, as name in the archive and path; parents first."""
+    for path in sorted(directory.iterdir(), key=lambda entry: entry.name):
+        if path.name.startswith(".") or path.name in LEFT_OUT:
+            continue
+        name = prefix + path.name
+        yield name, path
+        if path.is_dir() and not path.is_symlink():
+            yield from _entries(path, f"{name}/")
+
+
+def _member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    if path.is_dir() and not path.is_symlink():
+        info.type = tarfile.DIRTYPE
+        info.mode = 0o755
+        return info, b""
+    if not path.is_file() or path.is_symlink():
+        raise AnsibleLookupError(
+            f"source_archive: {path} is neither a file nor a directory. Put a file in its place, "
+            "or let its name begin with a dot to leave it out."
+        )
+    content = path.read_bytes()
+    info.size = len(content)
+    info.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+    return info, content
+
+
+def pack(directory: Path) -> dict[str, str]:
+    """Return `digest` and `archive` of a directory.
+
+    Raises:
+        AnsibleLookupError: the directory or its compose.yaml is missing, something cannot be read,
+            is neither file nor directory, or all of it is larger than MAX_BYTES.
+    """
+    if not (directory / "compose.yaml").is_file():
+        raise AnsibleLookupError(
+            f"source_archive: there is no {directory}/compose.yaml. webapp_source must name the "
+            'directory of the application, for example webapp_source: "{{ playbook_dir }}/app".'
+        )
+    buffer = io.BytesIO()
+    try:
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, path in _entries(directory):
+                info, content = _member(name, path)
+                archive.addfile(info, io.BytesIO(content))
+                if buffer.tell() > MAX_BYTES:
+                    raise AnsibleLookupError(
+                        f"source_archive: {directory} holds more than {MAX_BYTES // 1024**2} MiB "
+                        f"(at {path}). Only the application's sources belong there; a name that "
+                        "begins with a dot is left out."
+                    )
+    except OSError as error:
+        raise AnsibleLookupError(
+            f"source_archive: {directory} cannot be packed: {error}"
+        ) from error
+    content = buffer.getvalue()
+    return {
+        "digest": hashlib.sha256(content).hexdigest(),
+        "archive": base64.b64encode(gzip.compress(content, mtime=0)).decode(),
+    }
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Gives Ansible the lookup."""
+
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[dict[str, str]]:
+        """Return one dictionary for each directory of `terms`."""
+        self.set_options(var_options=variables, direct=kwargs)
+        return [pack(Path(term)) for term in terms]
