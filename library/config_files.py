@@ -395,7 +395,7 @@ def validate(file: File, stage: Path) -> str:
 
 def masked(words: str, secret: str) -> str:
     """Return a validator's words without the values of a secret file (what follows `:` or `=`)."""
-    values = re.findall(r"[:=]\s*[\"']?([^\s\"']{6,})", secret)
+    values = re.findall(r"[:=][ \t]*[\"']?([^\s\"']{6,})", secret)
     for value in sorted(values, key=len, reverse=True):
         words = words.replace(value, "********")
     return words
