@@ -137,7 +137,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -402,6 +401,20 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def container(entry: dict[str, Any]) -> Container:
+    """Return a container from an entry of the API's list."""
+    return Container(
+        id=entry["Id"],
+        name=entry["Names"][0].lstrip("/"),
+        project=(entry["Labels"] or {}).get(COMPOSE_LABEL, ""),
+        ports=frozenset(
+            port["PublicPort"]
+            for port in entry["Ports"]
+            if port["Type"] == "tcp" and "PublicPort" in port
+        ),
+    )
+
+
 def containers(root: Path) -> list[Container] | None:
     """Return the running containers; None when no Docker Engine answers."""
     path = root / "run/docker.sock"
@@ -409,28 +422,13 @@ def containers(root: Path) -> list[Container] | None:
         return None
     connection = _UnixConnection(str(path), timeout=2)
     try:
-        connection.request("GET", "/containers/json?filters=" + quote('{"status":["running"]}'))
+        connection.request("GET", "/containers/json")
         answer = connection.getresponse()
-        if answer.status != 200:
-            return None
-        entries = json.loads(answer.read())
-    except (OSError, http.client.HTTPException, ValueError):
+        return [container(entry) for entry in json.loads(answer.read())]
+    except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError):
         return None
     finally:
         connection.close()
-    return [
-        Container(
-            id=entry["Id"],
-            name=(entry.get("Names") or [entry["Id"][:12]])[0].lstrip("/"),
-            project=(entry.get("Labels") or {}).get(COMPOSE_LABEL, ""),
-            ports=frozenset(
-                port["PublicPort"]
-                for port in entry.get("Ports") or []
-                if port.get("Type") == "tcp" and "PublicPort" in port
-            ),
-        )
-        for entry in entries
-    ]
 
 
 @dataclass(frozen=True)
