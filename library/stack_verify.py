@@ -771,25 +771,37 @@ def run_checks(checks: Sequence[Check], timeout: float) -> list[Outcome]:
 
 
 def report(failed: Sequence[Outcome], total: int, ssh_command: str) -> str:
-    """Return the message of a failure: each failed check with its cause and the next command."""
+    """Return the message of a failure: each failed check with its cause and the next command.
+
+    What fails only because nothing listens on its port is told once for the port.
+    """
+    together: dict[str, list[Outcome]] = {}
+    for outcome in failed:
+        key = outcome.seen if outcome.not_running else outcome.check.name
+        together.setdefault(key, []).append(outcome)
     lines = [f"{len(failed)} of {total} checks failed:"]
-    for number, outcome in enumerate(failed, 1):
-        command = outcome.check.command
-        if command.startswith("here: "):
-            command = command.removeprefix("here: ")
-        else:
-            command = (
-                f'{ssh_command} "{command}"' if "'" in command else f"{ssh_command} '{command}'"
-            )
+    for number, (first, *rest) in enumerate(together.values(), 1):
+        cause = "the service is stopped or has failed" if first.not_running else first.check.cause
         lines += [
-            f"\n{number}. {outcome.check.name}: failed",
-            f"   seen:  {outcome.seen}",
-            f"   cause: {outcome.check.cause}",
-            f"   -> {command}",
+            f"\n{number}. {first.check.name}: failed",
+            f"   seen:  {first.seen}",
+            f"   cause: {cause}",
+            f"   -> {command_line(first.check.command, ssh_command)}",
         ]
+        if rest:
+            names = ", ".join(outcome.check.name for outcome in rest)
+            lines.insert(-1, f"   so too: {names}")
     if len(failed) == total and all(outcome.not_running for outcome in failed):
         lines.append("\nNothing runs there. To bring it up: ./lab run ansible-playbook site.yml")
     return "\n".join(lines)
+
+
+def command_line(command: str, ssh_command: str) -> str:
+    """Return what to type for a check's command, on the host or here."""
+    if command.startswith("here: "):
+        return command.removeprefix("here: ")
+    quote = '"' if "'" in command else "'"
+    return f"{ssh_command} {quote}{command}{quote}"
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import ipaddress
 import json
+import re
 import socket
 import ssl
 import threading
@@ -286,9 +287,9 @@ def fails(run_module: RunModule, stack: Stack, **more: Any) -> str:
     result = run_module(verify.main, options(stack, **more))
     assert result.get("failed"), result
     text: str = result["msg"]
-    count = int(text.split(" ", maxsplit=1)[0])
+    numbers = len(re.findall(r"^\d+\. ", text, re.MULTILINE))
     for word in ("   seen:  ", "   cause: ", "   -> "):
-        assert text.count(word) == count, text
+        assert text.count(word) == numbers, text
     return text
 
 
@@ -579,6 +580,16 @@ def test_answers_of_an_unknown_shape(run_module: RunModule, stack: Stack, answer
     stack.instead["prometheus GET /api/v1/targets"] = answer
     stack.instead["https GET /api/products"] = answer
     assert fails(run_module, stack).startswith("4 of 17")
+
+
+def test_a_service_that_is_stopped_is_told_once(run_module: RunModule, stack: Stack) -> None:
+    port = free_port()
+    text = fails(run_module, stack, grafana_port=port)
+    assert text.startswith("4 of 17 checks failed:")
+    assert text.count(f"nothing listens on port {port}") == 1
+    assert "so too: Grafana takes the login, Grafana reads Prometheus, dashboards are there" in text
+    assert "cause: the service is stopped or has failed" in text
+    assert "sudo journalctl -u grafana-server -n 50" in text
 
 
 def test_nothing_runs(run_module: RunModule, stack: Stack) -> None:
