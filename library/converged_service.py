@@ -352,8 +352,8 @@ class Service:
             unit = self.show()
         self.fail(
             f"did not stay up for {self.wanted.settle:g} s: it is {unit.active} ({unit.sub}), "
-            f"result {unit.result}, exit status {unit.exit_status}, "
-            f"restarted {unit.restarts} times by systemd"
+            f"result {unit.result}, exit status {unit.exit_status}"
+            + (f", restarted by systemd {unit.restarts} times" if unit.restarts else "")
         )
 
     def fail(self, problem: str) -> NoReturn:
