@@ -522,8 +522,8 @@ def check_snap_docker(root: Path) -> list[Problem]:
         Problem(
             "A Docker Engine is installed as a snap. Two engines fight for the same containers, "
             "ports and networks; the stack uses the one from apt.",
-            "sudo snap remove docker    # keeps a snapshot of its containers and volumes; "
-            "with --purge it does not",
+            "sudo snap remove --purge docker    # with its containers and volumes; without --purge "
+            "snap keeps a copy of them",
         )
     ]
 

@@ -384,7 +384,7 @@ def test_everything_is_reported_at_once(run_module: RunModule, tree: Tree) -> No
 
 def test_a_snap_engine(run_module: RunModule, tree: Tree) -> None:
     tree.write("snap/bin/docker")
-    assert "sudo snap remove docker" in message(run_module, tree)
+    assert "sudo snap remove --purge docker" in message(run_module, tree)
 
 
 def test_dpkg_that_stopped_halfway(run_module: RunModule, tree: Tree) -> None:
