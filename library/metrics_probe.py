@@ -113,6 +113,10 @@ class NotYetError(Exception):
     """The service is not as it should be; the message says in which way."""
 
 
+class WrongPasswordError(Exception):
+    """The service does not take the password; waiting would not change that."""
+
+
 class PasswordWantedError(Exception):
     """The service asks for a password and the task has none."""
 
@@ -146,6 +150,7 @@ class Service:
 
         Raises:
             PasswordWantedError: the answer is 401 and there is no name to send.
+            WrongPasswordError: the answer is 401 to a name and a password.
             NotYetError: no answer, or not 200; the message names the address and the reason.
         """
         address = self.url.rstrip("/") + path
@@ -162,7 +167,7 @@ class Service:
             if error.code == 401 and self.username is None:
                 raise PasswordWantedError from error
             if error.code == 401:
-                raise NotYetError(
+                raise WrongPasswordError(
                     f"{address} answers 401: it does not take the password of {self.username!r}. "
                     "The hash in the service's web.yml belongs to another password"
                 ) from error
@@ -235,6 +240,7 @@ def look(service: Service, expected: Expectation) -> dict[str, Any]:
 
     Raises:
         NotYetError: something is not as expected.
+        WrongPasswordError: the service does not take the password.
     """
     try:
         if expected.ready_path is not None:
@@ -257,6 +263,7 @@ def wait(
 
     Raises:
         NotYetError: what was wrong at the last look.
+        WrongPasswordError: the service does not take the password.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -280,15 +287,16 @@ def journal(unit: str) -> str:
     return done.stdout.strip() or done.stderr.strip() or "(the journal has nothing)"
 
 
-def explain(unit: str, service: Service, timeout: int, reason: str, lines: str) -> str:
+def explain(unit: str, service: Service, reason: str, lines: str) -> str:
     """Return the message of a failure: what is wrong, what the service said, what to type next."""
     options = f"--user {service.username} " if service.username else ""
+    path = "/api/v1/targets" if "target" in reason else "/metrics"
     return (
-        f"{unit} is not as it should be after {timeout} s: {reason}.\n"
+        f"{unit} is not as it should be: {reason}.\n"
         f"The last lines of its journal:\n{lines}\n"
         f"On the host, type next: systemctl status {unit}; "
         f"sudo journalctl --unit {unit} --lines 50; "
-        f"curl {options}{service.url.rstrip('/')}/metrics"
+        f"curl {options}{service.url.rstrip('/')}{path}"
     )
 
 
@@ -321,9 +329,10 @@ def main() -> None:
     )
     try:
         result = wait(service, expected, given["timeout"])
-    except NotYetError as error:
+    except (NotYetError, WrongPasswordError) as error:
+        waited = f" (waited {given['timeout']} s)" if isinstance(error, NotYetError) else ""
         unit = given["unit"]
-        module.fail_json(msg=explain(unit, service, given["timeout"], str(error), journal(unit)))
+        module.fail_json(msg=explain(unit, service, f"{error}{waited}", journal(unit)))
     module.exit_json(changed=False, **result)
 
 
