@@ -161,7 +161,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -189,8 +189,25 @@ class NeverError(Exception):
     """A check does not hold, and waiting will not change it."""
 
 
-class NotRunningError(NotYetError):
+class PortError(NotYetError):
+    """Nothing answers on a port, whatever it is asked.
+
+    Attributes:
+        cause: The likely cause.
+    """
+
+    def __init__(self, seen: str, cause: str) -> None:
+        """Remember what was seen and its cause."""
+        super().__init__(seen)
+        self.cause = cause
+
+
+class NotRunningError(PortError):
     """Nothing listens on the port."""
+
+
+class ServerError(NotYetError):
+    """The server says that it cannot do its work (5xx)."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +230,25 @@ def shorten(text: str, limit: int = 120) -> str:
     """Return the text on one line, cut to `limit` characters."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def connection_problem(error: Exception, host: str, port: int, timeout: float) -> NotYetError:
+    """Return what a connection's failure means."""
+    if isinstance(error, ConnectionRefusedError):
+        return NotRunningError(
+            f"nothing listens on port {port}", "the service is stopped or has failed"
+        )
+    if isinstance(error, socket.gaierror):
+        return PortError(
+            f"the name {host} cannot be resolved to an address",
+            "a typing error in stack_address, or this computer has no network",
+        )
+    if isinstance(error, TimeoutError):
+        return PortError(
+            f"port {port} of {host} does not answer within {timeout:g} s",
+            f"the security group does not let {port} in from here, or the host is overloaded",
+        )
+    return NotYetError(f"no answer on port {port}: {error or type(error).__name__}")
 
 
 def url_host(address: str) -> str:
@@ -256,8 +292,9 @@ class Site:
             accept: HTTP status codes that are good.
 
         Raises:
-            NotRunningError: The connection is refused.
-            NotYetError: No answer, or a status that may pass (5xx, 404).
+            PortError: Nothing answers on the port.
+            ServerError: The status is 5xx.
+            NotYetError: No answer, or another status.
             NeverError: The login is refused (401, 403).
         """
         url = urljoin(self.base + "/", path.lstrip("/")) if "://" not in path else path
@@ -272,7 +309,7 @@ class Site:
         message = f"{method} {url} answers {reply.status}{said}"
         if reply.status in (401, 403):
             raise NeverError(message)
-        raise NotYetError(message)
+        raise ServerError(message) if reply.status >= 500 else NotYetError(message)
 
     def _once(self, method: str, url: str, body: Any) -> Reply:
         parts = urlsplit(url)
@@ -300,12 +337,8 @@ class Site:
             )
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
-        except ConnectionRefusedError:
-            raise NotRunningError(f"nothing listens on port {connection.port}") from None
-        except TimeoutError:
-            raise NotYetError(f"no answer from {url} within {self.timeout:g} s") from None
         except (OSError, http.client.HTTPException) as error:
-            raise NotYetError(f"no answer from {url}: {error or type(error).__name__}") from None
+            raise connection_problem(error, host, connection.port, self.timeout) from None
         finally:
             connection.close()
         names = {name.lower(): value for name, value in answer.getheaders()}
@@ -325,6 +358,8 @@ class Check:
         cause: The likely cause of a failure.
         command: What to type to look closer; runs on the host unless it begins with "here: ".
         writes: It changes something, and is left out in check mode.
+        part: The part of the stack. A part that is broken is told once, not once a check.
+        explains: Its cause explains every server error (5xx) of its part.
     """
 
     name: str
@@ -332,6 +367,8 @@ class Check:
     cause: str
     command: str
     writes: bool = False
+    part: str = ""
+    explains: bool = False
 
 
 COMPOSE_LOGS = "sudo docker compose -p webapp logs --tail 50"
@@ -379,10 +416,10 @@ def certificate_fits(address: str, port: int, timeout: float) -> None:
             return
     except ssl.SSLCertVerificationError as error:
         raise NeverError(f"the certificate on port {port}: {error.verify_message}") from None
-    except ConnectionRefusedError:
-        raise NotRunningError(f"nothing listens on port {port}") from None
-    except (OSError, ValueError) as error:
-        raise NotYetError(f"no TLS on port {port}: {error or type(error).__name__}") from None
+    except (ssl.SSLError, ValueError) as error:
+        raise NotYetError(f"no TLS on port {port}: {error}") from None
+    except OSError as error:
+        raise connection_problem(error, address, port, timeout) from None
 
 
 def port_is_closed(address: str, port: int) -> None:
@@ -536,15 +573,13 @@ def webapp_checks(params: dict[str, Any]) -> list[Check]:
         Check(
             f"web page on {params['http_port']}",
             lambda: page_shows(http_site, "/"),
-            "Apache does not run, or cannot reach Flask, or the security group does not let "
-            f"{params['http_port']} in",
+            "another server than Apache answers there",
             apache,
         ),
         Check(
             f"web page on {params['https_port']}",
             lambda: page_shows(visitor, "/"),
-            "Apache does not run, has no certificate, or the security group does not let "
-            f"{params['https_port']} in",
+            "Apache has no certificate, or another server than Apache answers there",
             apache,
         ),
         Check(
@@ -564,6 +599,7 @@ def webapp_checks(params: dict[str, Any]) -> list[Check]:
             lambda: answers(visitor, "/healthz"),
             "Flask does not run, or has no database",
             f"{COMPOSE_LOGS} flask-app mysql",
+            explains=True,
         ),
     ]
     if params["webapp_password"]:
@@ -612,8 +648,7 @@ def prometheus_checks(params: dict[str, Any]) -> list[Check]:
         Check(
             "Prometheus is ready",
             lambda: answers(site, "/-/ready"),
-            "the service does not run, or the security group does not let "
-            f"{params['prometheus_port']} in from here",
+            "the service is starting, or reads its samples after a crash",
             journal,
         ),
         Check(
@@ -653,8 +688,7 @@ def node_exporter_checks(params: dict[str, Any]) -> list[Check]:
         Check(
             "Node Exporter serves its metrics",
             lambda: metrics_are_served(site, params["node_exporter_metrics"]),
-            "the service does not run, a collector is off, or the security group does not let "
-            f"{params['node_exporter_port']} in from here",
+            "a collector is off, or another exporter answers there",
             "sudo journalctl -u node_exporter -n 50 --no-pager",
         )
     ]
@@ -683,8 +717,7 @@ def grafana_checks(params: dict[str, Any]) -> list[Check]:
         Check(
             "Grafana is healthy",
             lambda: grafana_is_healthy(site),
-            "the service does not run or still starts, or the security group does not let "
-            f"{params['grafana_port']} in from here",
+            "Grafana is starting, or its database is damaged or the disk is full",
             journal,
         )
     ]
@@ -729,7 +762,7 @@ def all_checks(params: dict[str, Any]) -> list[Check]:
         ("grafana", grafana_checks),
     ):
         if params[part]:
-            checks += table(params)
+            checks += [replace(check, part=part) for check in table(params)]
     return checks
 
 
@@ -738,11 +771,23 @@ def all_checks(params: dict[str, Any]) -> list[Check]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check went: `seen` is empty when it holds."""
+    """How a check went: `seen` is empty when it holds; `error` is how it does not."""
 
     check: Check
     seen: str = ""
-    not_running: bool = False
+    error: Exception | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What the check has in common with others that fail for the same reason."""
+        if isinstance(self.error, PortError):
+            return self.seen
+        return f"5xx {self.check.part}" if isinstance(self.error, ServerError) else self.check.name
+
+    @property
+    def cause(self) -> str:
+        """The likely cause."""
+        return self.error.cause if isinstance(self.error, PortError) else self.check.cause
 
 
 def run_check(check: Check, deadline: float) -> Outcome:
@@ -751,14 +796,14 @@ def run_check(check: Check, deadline: float) -> Outcome:
         try:
             check.run()
         except NeverError as error:
-            return Outcome(check, str(error))
+            return Outcome(check, str(error), error)
         except NotYetError as error:
             if time.monotonic() + RETRY_PAUSE > deadline:
-                return Outcome(check, str(error), isinstance(error, NotRunningError))
+                return Outcome(check, str(error), error)
             time.sleep(RETRY_PAUSE)
         except Exception as error:
             # An answer of a shape that nobody thought of is a finding too, not a traceback.
-            return Outcome(check, f"unexpected answer ({type(error).__name__}: {error})")
+            return Outcome(check, f"unexpected answer ({type(error).__name__}: {error})", error)
         else:
             return Outcome(check)
 
@@ -773,27 +818,33 @@ def run_checks(checks: Sequence[Check], timeout: float) -> list[Outcome]:
 def report(failed: Sequence[Outcome], total: int, ssh_command: str) -> str:
     """Return the message of a failure: each failed check with its cause and the next command.
 
-    What fails only because nothing listens on its port is told once for the port.
+    What fails for the same reason, a port where nothing listens or a part that only answers with
+    server errors, is told once.
     """
     together: dict[str, list[Outcome]] = {}
     for outcome in failed:
-        key = outcome.seen if outcome.not_running else outcome.check.name
-        together.setdefault(key, []).append(outcome)
+        together.setdefault(outcome.trouble, []).append(outcome)
     lines = [f"{len(failed)} of {total} checks failed:"]
-    for number, (first, *rest) in enumerate(together.values(), 1):
-        cause = "the service is stopped or has failed" if first.not_running else first.check.cause
+    for number, group in enumerate(together.values(), 1):
+        head = group[0]
+        if isinstance(head.error, ServerError):
+            head = next((outcome for outcome in group if outcome.check.explains), head)
+        names = ", ".join(outcome.check.name for outcome in group if outcome is not head)
+        lines.append(f"\n{number}. {head.check.name}: failed")
+        lines += [f"   so too: {names}"] if names else []
         lines += [
-            f"\n{number}. {first.check.name}: failed",
-            f"   seen:  {first.seen}",
-            f"   cause: {cause}",
-            f"   -> {command_line(first.check.command, ssh_command)}",
+            f"   seen:  {head.seen}",
+            f"   cause: {head.cause}",
+            f"   -> {command_line(head.check.command, ssh_command)}",
         ]
-        if rest:
-            names = ", ".join(outcome.check.name for outcome in rest)
-            lines.insert(-1, f"   so too: {names}")
-    if len(failed) == total and all(outcome.not_running for outcome in failed):
+    if len(failed) == total and all(not_running(outcome) for outcome in failed):
         lines.append("\nNothing runs there. To bring it up: ./lab run ansible-playbook site.yml")
     return "\n".join(lines)
+
+
+def not_running(outcome: Outcome) -> bool:
+    """Say whether nothing listens on the check's port."""
+    return isinstance(outcome.error, NotRunningError)
 
 
 def command_line(command: str, ssh_command: str) -> str:
@@ -849,8 +900,8 @@ def main() -> None:
     failed = [outcome for outcome in outcomes if outcome.seen]
     if module.check_mode:
         # What does not run yet would be started by a real run; the role that starts it says so.
-        left_out += [outcome.check.name for outcome in failed if outcome.not_running]
-        failed = [outcome for outcome in failed if not outcome.not_running]
+        left_out += [outcome.check.name for outcome in failed if not_running(outcome)]
+        failed = [outcome for outcome in failed if not not_running(outcome)]
     if failed:
         module.fail_json(msg=report(failed, len(outcomes), params["ssh_command"]))
     module.exit_json(

@@ -378,7 +378,10 @@ def test_an_application_without_its_database(run_module: RunModule, stack: Stack
         stack.instead[f"https {request}"] = error
     text = fails(run_module, stack)
     assert text.startswith("3 of 17 checks failed:")
-    assert 'answers 503: {"error": "database unavailable"}' in text
+    assert text.count('answers 503: {"error": "database unavailable"}') == 1
+    assert "1. health of the application: failed" in text
+    assert "so too: product page, product written, read and deleted" in text
+    assert "2. " not in text
     assert "logs --tail 50 flask-app mysql" in text
 
 
@@ -605,7 +608,20 @@ def test_a_server_that_says_nothing(run_module: RunModule, stack: Stack) -> None
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         text = fails(run_module, stack, grafana_port=port, request_timeout=0.2)
-    assert "within 0.2 s" in text
+    assert text.count(f"port {port} of 127.0.0.1 does not answer within 0.2 s") == 1
+    assert f"the security group does not let {port} in from here" in text
+
+
+def test_a_name_that_does_not_exist(
+    run_module: RunModule, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_args: object, **_more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    text = fails(run_module, stack, address="no.such.host")
+    assert text.count("the name no.such.host cannot be resolved") == 1
+    assert "stack_address" in text
 
 
 def test_ipv6_addresses_are_written_in_brackets() -> None:
