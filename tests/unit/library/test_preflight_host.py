@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible.modules import setup
 
 from library import preflight_host as preflight
+from library.preflight_host import system_facts
 from tests.unit.conftest import RunModule
 
 GIB = 1024**3
@@ -77,6 +80,20 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def facts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the system is; a test changes it in place."""
+    found = {
+        "distribution": "Ubuntu",
+        "distribution_release": "jammy",
+        "distribution_version": "22.04",
+        "os_family": "Debian",
+        "architecture": "x86_64",
+    }
+    monkeypatch.setattr(preflight, "system_facts", lambda _root: found)
+    return found
+
+
 PORTS = [
     {"port": 80, "owner": "compose", "variable": "webapp_http_port"},
     {"port": 3000, "owner": "grafana-server.service"},
@@ -86,9 +103,6 @@ PORTS = [
 
 def options(tree: Tree, **more: Any) -> dict[str, Any]:
     return {
-        "distribution": "Ubuntu",
-        "distribution_version": "22.04",
-        "architecture": "x86_64",
         "supported_systems": {"Ubuntu": ["22.04", "24.04"], "Debian": ["13"]},
         "disk_min_mb": 1,
         "disk_min_deployed_mb": 1,
@@ -119,31 +133,37 @@ def message(run_module: RunModule, tree: Tree, **more: Any) -> str:
 # --- System, memory, disk ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("distribution", "version"),
-    [("Ubuntu", "22.04"), ("Ubuntu", "24.04"), ("Debian", "13.2"), ("Debian", "13")],
-)
+@pytest.mark.parametrize("system", ["Ubuntu 22.04", "Ubuntu 24.04", "Debian 13.2", "Debian 13"])
 def test_supported_systems(
-    run_module: RunModule, tree: Tree, distribution: str, version: str
+    run_module: RunModule, tree: Tree, facts: dict[str, str], system: str
 ) -> None:
-    passes(run_module, tree, distribution=distribution, distribution_version=version)
+    facts["distribution"], facts["distribution_version"] = system.split(" ")
+    assert passes(run_module, tree)["ansible_facts"] == facts
 
 
-@pytest.mark.parametrize(
-    ("distribution", "version"),
-    [("Ubuntu", "20.04"), ("Debian", "12.9"), ("Debian", "130"), ("Amazon", "2023")],
-)
+@pytest.mark.parametrize("system", ["Ubuntu 20.04", "Debian 12.9", "Debian 130", "Amazon 2023"])
 def test_systems_that_are_not_supported(
-    run_module: RunModule, tree: Tree, distribution: str, version: str
+    run_module: RunModule, tree: Tree, facts: dict[str, str], system: str
 ) -> None:
-    text = message(run_module, tree, distribution=distribution, distribution_version=version)
-    assert f"{distribution} {version} is not supported" in text
+    facts["distribution"], facts["distribution_version"] = system.split(" ")
+    text = message(run_module, tree)
+    assert f"{system} is not supported" in text
     assert "Supported: Ubuntu 22.04, Ubuntu 24.04, Debian 13." in text
 
 
-def test_another_architecture(run_module: RunModule, tree: Tree) -> None:
-    text = message(run_module, tree, architecture="aarch64")
+def test_another_architecture(run_module: RunModule, tree: Tree, facts: dict[str, str]) -> None:
+    facts["architecture"] = "aarch64"
+    text = message(run_module, tree)
     assert "architecture aarch64 is not supported. Supported: x86_64." in text
+
+
+def test_the_facts_are_those_of_setup(capsys: pytest.CaptureFixture[str]) -> None:
+    subset = {"gather_subset": ["!all", "!min", "distribution", "platform"]}
+    with patch_module_args(subset), pytest.raises(SystemExit):
+        setup.main()
+    expected = json.loads(capsys.readouterr().out)["ansible_facts"]
+    found = system_facts(Path("/"))
+    assert found == {name: expected[f"ansible_{name}"] for name in found}
 
 
 def test_a_t2_micro_has_enough_memory(run_module: RunModule, tree: Tree) -> None:
@@ -370,12 +390,15 @@ def test_an_engine_that_is_stopped(run_module: RunModule, tree: Tree) -> None:
     passes(run_module, tree)
 
 
-def test_everything_is_reported_at_once(run_module: RunModule, tree: Tree) -> None:
+def test_everything_is_reported_at_once(
+    run_module: RunModule, tree: Tree, facts: dict[str, str]
+) -> None:
+    facts["architecture"] = "aarch64"
     tree.memory(GIB // 2)
     tree.stranger(80, "apache2", "0::/system.slice/apache2.service", pid=10)
     tree.stranger(9090, "cockpit-ws", "0::/system.slice/cockpit.service", pid=11)
     tree.write("snap/bin/docker")
-    text = message(run_module, tree, architecture="aarch64", disk_min_mb=10**9)
+    text = message(run_module, tree, disk_min_mb=10**9)
     assert text.startswith("6 problems of the host, found before anything was changed:")
 
 
@@ -463,8 +486,9 @@ def test_a_host_that_is_refused_anyway_is_not_waited_for(
     run_module: RunModule, tree: Tree, cloud_init: Path
 ) -> None:
     cloud_init.write_text("#!/bin/sh\nexec sleep 60\n")
+    tree.memory(GIB // 2)
     begin = time.monotonic()
-    assert "aarch64" in message(run_module, tree, architecture="aarch64")
+    assert "536 MB of memory" in message(run_module, tree)
     assert time.monotonic() - begin < 5
 
 
