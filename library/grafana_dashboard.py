@@ -121,7 +121,6 @@ import json
 import os
 import pwd
 import re
-import stat
 import time
 import urllib.error
 import urllib.request
@@ -131,8 +130,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.atomic_files import replace, sweep, write_temporary
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_files import Attributes, replace, sweep, write_temporary
 
 # Raise it when `prepare` changes, so that hosts get their dashboards prepared anew.
 _FORMAT = 1
@@ -186,9 +185,7 @@ class Place:
 
     directory: Path
     base_url: str
-    uid: int = -1  # -1: as it is
-    gid: int = -1
-    mode: int = 0o640
+    attributes: Attributes
     timeout: float = 60  # seconds
 
     def url(self, dashboard: Dashboard) -> str:
@@ -437,9 +434,7 @@ def check_unique(prepared: dict[str, Json], directory: Path, stale: set[str]) ->
 
 def write(path: Path, content: bytes, place: Place) -> None:
     """Write a file in one step. Raises OSError."""
-    uid = os.geteuid() if place.uid < 0 else place.uid
-    gid = os.getegid() if place.gid < 0 else place.gid
-    replace(write_temporary(path.parent, [content], place.mode, uid, gid), path)
+    replace(write_temporary(path.parent, [content], place.attributes), path)
 
 
 def write_state(state: Json, place: Place) -> None:
@@ -449,15 +444,11 @@ def write_state(state: Json, place: Place) -> None:
 
 def converge_attributes(path: Path, place: Place, check: bool, outcome: Outcome) -> None:
     """Put owner, group and mode of an existing file right. Raises OSError."""
-    info = path.lstat()
-    uid = info.st_uid if place.uid < 0 else place.uid
-    gid = info.st_gid if place.gid < 0 else place.gid
-    if (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) == (uid, gid, place.mode):
+    if Attributes.of(path.lstat()) == place.attributes:
         return
     outcome.changed_files.append(str(path))
     if not check:
-        os.chown(path, uid, gid)
-        path.chmod(place.mode)
+        place.attributes.apply(path)
 
 
 def content_of(path: Path) -> bytes | None:
@@ -540,19 +531,28 @@ def replace_files(
         write_state(state, place)
 
 
-def number(module: Any, kind: str) -> int:
-    """Return the number of the wanted owner or group; -1 for none, or for one yet to come."""
-    name = module.params["owner" if kind == "user" else "group"]
-    if name is None:
-        return -1
-    try:
-        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
-    except KeyError:
-        if module.check_mode:
-            return -1
+def parse_attributes(given: dict[str, Any], check: bool) -> Attributes:
+    """Read owner, group and mode of the files. Raises DashboardError."""
+    if not re.fullmatch(r"[0-7]{3,4}", given["mode"]):
         raise DashboardError(
-            f"There is no {kind} '{name}': install Grafana before this task, or correct the name."
-        ) from None
+            f"mode '{given['mode']}' is not octal: write it in quotes, as \"0640\"."
+        )
+    uid, gid = os.geteuid(), os.getegid()
+    for kind, name in (("owner", given["owner"]), ("group", given["group"])):
+        try:
+            if kind == "owner" and name is not None:
+                uid = pwd.getpwnam(name).pw_uid
+            elif name is not None:
+                gid = grp.getgrnam(name).gr_gid
+        except KeyError:
+            if not check:
+                raise DashboardError(
+                    f"There is no {kind} '{name}': install Grafana before this task, or correct "
+                    "the name."
+                ) from None
+            # The package would bring them; nothing is written in check mode.
+            uid, gid = (-1, gid) if kind == "owner" else (uid, -1)
+    return Attributes(uid, gid, int(given["mode"], 8))
 
 
 def main() -> None:
@@ -587,22 +587,12 @@ def main() -> None:
     dashboards = [Dashboard(**entry) for entry in given["dashboards"]]
     source = Source(given["datasource_name"], given["datasource_type"], given["datasource_uid"])
     try:
-        place = Place(
-            Path(given["directory"]),
-            given["base_url"],
-            number(module, "user"),
-            number(module, "group"),
-            int(given["mode"], 8),
-            given["timeout"],
-        )
+        attributes = parse_attributes(given, module.check_mode)
+        place = Place(Path(given["directory"]), given["base_url"], attributes, given["timeout"])
         check_request(dashboards, place)
         outcome = converge(given["contents"], dashboards, source, place, module.check_mode)
     except DashboardError as error:
         module.fail_json(msg=str(error))
-    except ValueError:
-        module.fail_json(
-            msg=f"mode '{given['mode']}' is not octal: write it in quotes, as \"0640\"."
-        )
     except OSError as error:
         module.fail_json(
             msg=f"Cannot write {error.filename}: {error.strerror}. {given['directory']} must exist "
