@@ -64,6 +64,17 @@ def _addresses(arguments: argparse.Namespace) -> None:
             print(container.name, host.address(container))
 
 
+def _image(arguments: argparse.Namespace) -> None:
+    with _alone(), contextlib.redirect_stdout(sys.stderr):
+        client = engine.ensure()
+        if upstream.choose() == "mirror":
+            reference = mirror.upstream_image(client, arguments.name)
+        else:
+            reference = mirror.REGISTRY_IMAGES[arguments.name]
+            client.images.pull(reference)
+    print(reference)
+
+
 def _requests(arguments: argparse.Namespace) -> None:
     client = engine.running()
     for line in mirror.requests(client, arguments.since) if client else []:
@@ -91,6 +102,10 @@ def main() -> int:
 
     for command in (up, down, addresses):
         command.add_argument("--lab", default="lab", help="name of the lab (default: lab)")
+
+    image = commands.add_parser("image", help="have an upstream's image here and print its name")
+    image.add_argument("name", choices=sorted(mirror.REGISTRY_IMAGES))
+    image.set_defaults(run=_image)
 
     asked = commands.add_parser("requests", help="print the requests that the mirror answered")
     asked.add_argument("--since", type=float, default=0.0, help="seconds since the epoch")

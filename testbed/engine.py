@@ -32,6 +32,11 @@ def _connect() -> docker.DockerClient | None:
     return client
 
 
+def _apt_knows(package: str) -> bool:
+    command = ["apt-cache", "show", "--no-all-versions", package]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def _install() -> None:
     """Installs the distribution's engine. Raises EngineError where apt cannot."""
     if not shutil.which("apt-get"):
@@ -40,10 +45,12 @@ def _install() -> None:
             "Install Docker Engine (https://docs.docker.com/engine/install/), then: ./lab up"
         )
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "docker.io"],
-    ):
+    update = ["apt-get", "update", "-qq"]
+    install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "docker.io"]
+    # Since Debian 13 the command line is a package of its own.
+    for command in (update, install):
+        if command is install and _apt_knows("docker-cli"):
+            install.append("docker-cli")
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise EngineError(

@@ -130,6 +130,11 @@ def _image(client: docker.DockerClient) -> str:
     return reference
 
 
+def upstream_image(client: docker.DockerClient, short: str) -> str:
+    """The image behind the mirror's "python", "httpd" or "mysql", on this machine's engine."""
+    return _registry_recipes(images.debian(client))[short].ensure(client)
+
+
 def _wait(url: str, container: Any) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while True:
