@@ -45,10 +45,6 @@ options:
     description: The connection logs in with a password, so that a login without one proves nothing.
     type: bool
     default: false
-  become_password_given:
-    description: sudo gets a password, so that a sudo without one proves nothing.
-    type: bool
-    default: false
   python_interpreter:
     description: The host's Python; a value that begins with C(auto) stands for python3.
     type: str
@@ -123,7 +119,10 @@ python:
   returned: success
   type: str
 sudo:
-  description: root, ok, or unchecked.
+  description:
+    - "root: the login needs none. ok: it works without a password. refused: it does not, and
+      whether the run has a password only a task with become can find out. unchecked: no login was
+      tried."
   returned: success
   type: str
 """
@@ -873,10 +872,8 @@ def explain_login(failure: Failure) -> Problem:
     )
 
 
-def check_session(
-    target: Target, marks: dict[str, str], python: str, become_password_given: bool
-) -> list[Problem]:
-    """Return what the session lacks that Ansible needs: a Python that is new enough, sudo."""
+def check_session(target: Target, marks: dict[str, str], python: str) -> list[Problem]:
+    """Return the problems of a session without what Ansible needs: a new enough Python, sudo."""
     problems = []
     system = marks.get("system") or "unknown system"
     have = marks.get("python", "")
@@ -896,22 +893,11 @@ def check_session(
                 "launch an instance with Ubuntu 22.04 or newer",
             )
         )
-    sudo = marks.get("sudo", "")
-    user = target.user or "the user"
-    if sudo == "absent":
+    if marks.get("sudo") == "absent":
         problems.append(
             Problem(
-                f"There is no sudo on the host, and {user} is not root.",
+                f"There is no sudo on the host, and {target.user} is not root.",
                 "log in as root and: apt-get install -y sudo\nor set ansible_user: root",
-            )
-        )
-    elif sudo == "refused" and not become_password_given:
-        problems.append(
-            Problem(
-                f"{user} may not use sudo without a password on the host.",
-                f"let the run ask for the password: {target.command} -K\n"
-                "or, on the host, as root: "
-                f"echo '{user} ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/90-{user}",
             )
         )
     return problems
@@ -948,10 +934,7 @@ def check_login(
     if not answer.logged_in():
         return [explain_login(Failure(target, way, answer, tuple(params["usual_users"])))], {}
     marks = answer.marks()
-    return (
-        check_session(target, marks, params["python_interpreter"], params["become_password_given"]),
-        marks,
-    )
+    return check_session(target, marks, params["python_interpreter"]), marks
 
 
 def check(params: dict[str, Any]) -> tuple[list[Problem], dict[str, str]]:
@@ -986,7 +969,6 @@ def main() -> None:
             "ssh_executable": {"type": "str", "default": "ssh"},
             "connection": {"type": "str", "default": "ssh"},
             "password_login": {"type": "bool", "default": False, "no_log": False},
-            "become_password_given": {"type": "bool", "default": False, "no_log": False},
             "python_interpreter": {"type": "str", "default": "/usr/bin/python3"},
             "usual_users": {"type": "list", "elements": "str", "default": ["ubuntu", "admin"]},
             "connect_timeout": {"type": "float", "default": 2.5},

@@ -554,12 +554,19 @@ def test_no_ssh_program(run_module: RunModule, host: FakeHost, port: int) -> Non
 # --- The session ------------------------------------------------------------------------------
 
 
-def test_sudo_asks_for_a_password(run_module: RunModule, host: FakeHost, port: int) -> None:
+@pytest.mark.parametrize(("status", "found"), [(0, "ok"), (1, "refused")])
+def test_sudo_without_a_password(
+    run_module: RunModule, host: FakeHost, port: int, status: int, found: str
+) -> None:
     host.lets_in("ubuntu")
-    host.install("sudo", "echo 'sudo: a password is required' >&2; exit 1")
-    assert "may not use sudo without a password" in message(run_module, options(host, port))
-    given = options(host, port, become_password_given=True)
-    assert not run_module(preflight.main, given).get("failed")
+    host.install("sudo", f"test $1 = -n && exit {status}")
+    assert run_module(preflight.main, options(host, port))["sudo"] == found
+
+
+def test_no_sudo_at_all() -> None:
+    marks = {"python": "3.10", "sudo": "absent"}
+    (problem,) = preflight.check_session(preflight.Target("x", user="ana"), marks, "python3")
+    assert "There is no sudo on the host, and ana is not root." in problem.what
 
 
 def test_root_needs_no_sudo(
