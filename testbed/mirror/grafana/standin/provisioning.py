@@ -208,7 +208,7 @@ class Dashboards:
                 for provider in self._providers:
                     if provider.due <= now:
                         provider.due = now + provider.interval
-            self._stop.wait(0.2)
+            self._stop.wait(0.1)
 
     def stop(self) -> None:
         """End ``run``."""

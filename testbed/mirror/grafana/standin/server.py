@@ -90,7 +90,7 @@ def run(settings: Settings, version: str, pidfile: Path | None = None) -> int:
     log.line(
         "http.server", "info", "HTTP Server Listen", address=f"{host!s}:{port}", protocol="http"
     )
-    threading.Thread(target=http.serve_forever, daemon=True).start()
+    threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
 
     folder = settings.path("provisioning")
     try:
