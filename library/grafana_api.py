@@ -202,7 +202,8 @@ class Grafana:
                 raise NotYetError(
                     f"the data source '{name}' has the uid '{other.body.get('uid')}', not '{uid}', "
                     "and Grafana does not change a uid: delete that data source in Grafana "
-                    "(Connections > Data sources) and restart the unit"
+                    "(Connections > Data sources), or, where it is read-only, by a provisioning "
+                    f"file with deleteDatasources: [{{name: {name}, orgId: 1}}]; restart the unit"
                 )
             raise NotYetError(
                 f"there is no data source '{uid}': Grafana has not provisioned it, the journal "
