@@ -14,6 +14,6 @@ _one_at_a_time = threading.Lock()
 
 
 def hash_password(password: str) -> str:
-    """Return a salted scrypt hash (about 160 characters); takes 16 MiB and some tenths of a second."""
+    """Return a salted scrypt hash (about 160 characters); takes 16 MiB, some tenths of a second."""
     with _one_at_a_time:
         return generate_password_hash(password, method=METHOD)

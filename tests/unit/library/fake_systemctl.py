@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 DIRECTORY = Path(os.environ["FAKE_SYSTEMD"])
 STATE = DIRECTORY / "state.json"
@@ -54,7 +55,7 @@ def main() -> None:
         STATE.write_text(json.dumps(state))
 
 
-def age_process(state: dict) -> None:
+def age_process(state: dict[str, Any]) -> None:
     """Let happen what happens to the process by itself."""
     age = (time.time_ns() - state.get("started_ns", 0)) / 10**9
     if state["ActiveState"] != "active" or age < state.get("after", 0):
@@ -65,7 +66,7 @@ def age_process(state: dict) -> None:
         state["NRestarts"] += int(age / state["after"])
 
 
-def change(state: dict, verb: str) -> None:
+def change(state: dict[str, Any], verb: str) -> None:
     """Carry out a verb."""
     if verb == "daemon-reload":
         state.update(state.pop("on_daemon_reload", {}), NeedDaemonReload="no")
@@ -82,7 +83,7 @@ def change(state: dict, verb: str) -> None:
         Path(state["on_reload_write"]).write_text("newest")
 
 
-def show(state: dict) -> None:
+def show(state: dict[str, Any]) -> None:
     """Print the properties that are asked for."""
     wanted = [a.removeprefix("--property=") for a in sys.argv if a.startswith("--property=")]
     for name in wanted[0].split(","):
