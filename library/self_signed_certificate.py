@@ -134,18 +134,22 @@ def fault(command: str, directory: Path, address: str, seconds: int) -> str:
     certificate, key = directory / CERTIFICATE, directory / KEY
     if not certificate.is_file() or not key.is_file():
         return "there is none"
-    checks = ["-checkip" if is_ip(address) else "-checkhost", address, "-checkend", str(seconds)]
-    seen = openssl(command, "x509", "-in", str(certificate), "-noout", "-pubkey", *checks)
+    read = ["x509", "-in", str(certificate), "-noout"]
+    # In versions before 3.2 openssl looks at one of -checkend and -checkip alone.
+    named = openssl(
+        command, *read, "-pubkey", "-checkip" if is_ip(address) else "-checkhost", address
+    )
+    lasting = openssl(command, *read, "-checkend", str(seconds))
     owned = openssl(command, "pkey", "-in", str(key), "-pubout")
     public = "-----BEGIN PUBLIC KEY-----"
-    if public not in seen.stdout or owned.returncode:
+    if public not in named.stdout or owned.returncode:
         return "it is unreadable"
-    if owned.stdout.strip() not in seen.stdout:
+    if owned.stdout.strip() not in named.stdout:
         return "the key belongs to another one"
-    # openssl's exit status says nothing about the address in versions before 3.4.
-    if "does NOT match certificate" in seen.stdout:
+    # The words, because before 3.4 the exit status says nothing about the address.
+    if "does match certificate" not in named.stdout:
         return f"it is not for {address}"
-    if "Certificate will not expire" not in seen.stdout:
+    if lasting.returncode:
         return f"it ends in less than {seconds // DAY_S} days"
     return ""
 

@@ -1,0 +1,135 @@
+"""The lookup source_archive."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleLookupError
+
+from plugins.lookup import source_archive
+from plugins.lookup.source_archive import LookupModule, pack
+
+
+def write(directory: Path, names: Iterable[str]) -> None:
+    for name in names:
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"content of {name}\n")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A small application."""
+    write(tmp_path, ["compose.yaml", "flask/app.py", "mysql/start"])
+    (tmp_path / "mysql/start").chmod(0o755)
+    return tmp_path
+
+
+def members(archive: str) -> dict[str, tarfile.TarInfo]:
+    content = gzip.decompress(base64.b64decode(archive))
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        return {member.name: member for member in tar}
+
+
+def test_everything_is_packed_with_plain_modes_and_no_traces_of_the_packer(sources: Path) -> None:
+    packed = members(pack(sources)["archive"])
+    assert list(packed) == ["compose.yaml", "flask", "flask/app.py", "mysql", "mysql/start"]
+    modes = {name: oct(member.mode) for name, member in packed.items()}
+    assert modes["flask/app.py"] == "0o644"
+    assert modes["flask"] == modes["mysql/start"] == "0o755"
+    assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in packed.values()} == {
+        (0, 0, 0, "", "")
+    }
+
+
+def test_the_digest_is_that_of_the_tar(sources: Path) -> None:
+    result = pack(sources)
+    content = gzip.decompress(base64.b64decode(result["archive"]))
+    assert result["digest"] == hashlib.sha256(content).hexdigest()
+
+
+def test_the_same_content_gives_the_same_archive(sources: Path, tmp_path: Path) -> None:
+    first = pack(sources)
+    os.utime(sources / "compose.yaml", (1, 1))
+    (sources / "compose.yaml").chmod(0o600)
+    assert pack(sources) == first
+
+    copy = tmp_path / "elsewhere"
+    write(copy, ["mysql/start", "flask/app.py", "compose.yaml"])
+    (copy / "mysql/start").chmod(0o700)
+    assert pack(copy) == first
+
+
+@pytest.mark.parametrize("change", ["content", "executable", "name", "new file"])
+def test_what_counts_changes_the_digest(sources: Path, change: str) -> None:
+    before = pack(sources)["digest"]
+    path = sources / "flask/app.py"
+    if change == "content":
+        path.write_text("other\n")
+    elif change == "executable":
+        path.chmod(0o755)
+    elif change == "name":
+        path.rename(path.with_name("application.py"))
+    else:
+        write(sources, ["flask/new.py"])
+    assert pack(sources)["digest"] != before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".env",
+        ".git/config",
+        "secrets/webapp_db_password",
+        "tls/key.pem",
+        "flask/tests/test_app.py",
+        "flask/__pycache__/app.pyc",
+        "flask/.dockerignore",
+    ],
+)
+def test_what_does_not_belong_on_a_host_is_left_out(sources: Path, name: str) -> None:
+    before = pack(sources)
+    write(sources, [name])
+    assert pack(sources) == before
+
+
+def test_a_directory_without_compose_yaml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleLookupError, match=r"no .*/compose\.yaml.*webapp_source"):
+        pack(tmp_path)
+
+
+def test_a_link_is_refused(sources: Path) -> None:
+    (sources / "flask/link").symlink_to("/etc/passwd")
+    with pytest.raises(AnsibleLookupError, match="flask/link is neither"):
+        pack(sources)
+
+
+def test_too_much_is_refused(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_archive, "MAX_BYTES", 10_000)
+    (sources / "flask/dump.sql").write_bytes(bytes(10_000))
+    with pytest.raises(AnsibleLookupError, match=r"more than .* MiB \(at .*dump\.sql"):
+        pack(sources)
+
+
+def test_an_unreadable_file_is_told(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(AnsibleLookupError, match=r"cannot be packed: .*Permission denied"):
+        pack(sources)
+
+
+def test_ansible_gets_one_result_for_each_directory(sources: Path) -> None:
+    lookup = LookupModule()
+    lookup._load_name = "source_archive"
+    lookup.set_options = lambda **_: None
+    assert lookup.run([str(sources)], {}) == [pack(sources)]

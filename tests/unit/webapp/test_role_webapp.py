@@ -1,0 +1,144 @@
+"""What the role webapp writes and says."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.role_readme import REPOSITORY
+from tests.unit.roles.rendering import evaluate, load, render
+
+COMPOSE = yaml.safe_load((REPOSITORY / "app" / "compose.yaml").read_text())
+VARS = load(REPOSITORY / "roles" / "webapp" / "vars" / "main.yml")
+
+
+def environment(**overrides: Any) -> dict[str, str]:
+    lines = render("webapp", "env.j2", **overrides).splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def test_the_settings_are_those_that_compose_yaml_knows() -> None:
+    known = set(re.findall(r"\$\{(\w+):-", (REPOSITORY / "app" / "compose.yaml").read_text()))
+    assert set(environment()) == known | {"COMPOSE_PROJECT_NAME"}
+
+
+def test_the_defaults_are_those_of_compose_yaml() -> None:
+    defaults = dict(
+        re.findall(
+            r"\$\{(WEBAPP_\w+_(?:MEMORY|PORT|BIND)):-([^}]+)\}",
+            (REPOSITORY / "app" / "compose.yaml").read_text(),
+        )
+    )
+    written = environment()
+    assert {name: written[name] for name in defaults} == defaults
+
+
+@pytest.mark.parametrize(
+    ("service", "variable"),
+    [("flask-app", "__webapp_flask_secrets"), ("mysql", "__webapp_mysql_secrets")],
+)
+def test_a_version_counts_for_the_containers_that_have_the_secret(
+    service: str, variable: str
+) -> None:
+    assert VARS[variable] == COMPOSE["services"][service]["secrets"]
+
+
+def test_a_changed_secret_changes_the_label_of_its_services_alone() -> None:
+    versions = dict.fromkeys(COMPOSE["secrets"], "1")
+    before = environment(webapp_secrets_versions=versions)
+    after = environment(webapp_secrets_versions={**versions, "webapp_admin_password": "2"})
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"WEBAPP_FLASK_SECRETS_VERSION"}
+
+
+def test_without_versions_there_are_empty_ones() -> None:
+    assert environment(webapp_secrets_versions={})["WEBAPP_MYSQL_SECRETS_VERSION"] == "-"
+
+
+def service(name: str, state: str, health: str = "", code: int = 0) -> str:
+    status = f"{state} ({health or code})"
+    entry = {"Service": name, "State": state, "Status": status, "Health": health}
+    return json.dumps({**entry, "ExitCode": code})
+
+
+def failure(*services: str, error: str = "unhealthy", log: str = "a line", **more: Any) -> str:
+    ps = {"stdout": "\n".join(services), "stdout_lines": list(services)}
+    logs = {"stdout": log, "stdout_lines": log.splitlines()}
+    values = {"__webapp_ps": ps, "__webapp_logs": logs, "__webapp_error": error}
+    return render("webapp", "failure.txt.j2", **values, **more)
+
+
+def test_failing_are_those_that_do_not_run_or_are_not_healthy() -> None:
+    lines = [
+        service("apache", "running", "healthy"),
+        service("flask-app", "running", "starting"),
+        service("mysql", "exited", code=1),
+    ]
+    assert evaluate("webapp", "__webapp_failing", __webapp_ps={"stdout_lines": lines}) == [
+        "flask-app",
+        "mysql",
+    ]
+
+
+def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
+    text = failure(
+        service("apache", "running", "healthy"),
+        service("mysql", "exited", code=1),
+        log="\x1b[2Kmysql-1  | the reason",
+    )
+    assert "mysql: exited (1)" in text
+    assert "apache" not in text.split("Last lines")[0].split("Compose said")[1]
+    assert "\nmysql-1  | the reason" in text
+    assert "sudo docker compose logs mysql" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "log", "cause"),
+    [
+        ("driver failed: bind: address already in use", 0, "", "sudo ss -ltnp"),
+        ("Bind for 0.0.0.0:80 failed: port is already allocated", 0, "", "webapp_http_port: 8080"),
+        ("write /x: no space left on device", 0, "", "df -h"),
+        ("mysql:9.7: failed to resolve source metadata", 0, "", "docker_registry_mirrors:"),
+        ("unhealthy", 137, "", "webapp_mysql_memory: 400m"),
+        (
+            "unhealthy",
+            1,
+            "mysql-start: secret webapp_db_password is empty",
+            "/etc/labstack/secrets",
+        ),
+        ("unhealthy", 1, "Secret webapp_secret_key cannot be read from /run", "run site.yml"),
+        ("unhealthy", 1, "/var/lib/mysql holds a database that this image did not make", "adopt"),
+        ("unhealthy", 1, "Traceback", "the log below"),
+    ],
+)
+def test_the_likely_cause_is_told(error: str, code: int, log: str, cause: str) -> None:
+    text = failure(service("mysql", "exited", code=code), error=error, log=log)
+    told = [line for line in text.splitlines() if line.startswith("Likely cause: ")]
+    assert len(told) == 1
+    assert cause in told[0]
+
+
+def test_a_failed_build_is_told() -> None:
+    text = failure(service("mysql", "running", "healthy"), error="exit code: 1", log="")
+    assert "Likely cause: the images could not be built" in text
+
+
+@pytest.mark.parametrize(
+    ("release", "more", "words"),
+    [
+        ({"current": ""}, {}, "No other release was serving"),
+        ({"current": "0123456789ab"}, {}, "No other release was serving"),
+        ({}, {"__webapp_back": {"failed": False}}, "ba9876543210, serves again"),
+        ({}, {"__webapp_back": {"failed": True}}, "the application is down"),
+    ],
+)
+def test_it_is_told_what_serves_now(
+    release: dict[str, str], more: dict[str, Any], words: str
+) -> None:
+    whole = {"name": "0123456789ab", "path": "/opt/webapp/releases/0123456789ab"}
+    whole |= {"current": "ba9876543210"} | release
+    assert words in failure(service("mysql", "exited"), __webapp_release=whole, **more)
