@@ -501,8 +501,8 @@ def converge(
             text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
             new[dashboard.file] = (text.encode() + b"\n", document)
             outcome.uids.append(document["uid"])
-    if new:
-        check_unique({name: document for name, (_, document) in new.items()}, directory, stale)
+    wanted = {name: document for name, (_, document) in {**own, **new}.items()}
+    check_unique(wanted, directory, stale)
     for name in sorted(unchanged):
         converge_attributes(directory / name, place, check, outcome)
     if not check:

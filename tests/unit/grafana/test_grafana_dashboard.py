@@ -332,9 +332,11 @@ def test_dashboards_that_grafana_would_not_take_are_refused(
 def test_a_title_that_a_file_of_somebody_else_has_is_refused(
     run_module: RunModule, upstream: Upstream, folder: Path
 ) -> None:
-    (folder / "mine.json").write_text('{"uid": "mine", "title": "Uso de CPU"}')
-    result = run_module(grafana_dashboard.main, options(upstream, folder, contents=[OURS]))
-    assert "mine.json" in result["msg"]
+    asked = options(upstream, folder, upstream.offer(1860, NODE), contents=[OURS])
+    run_module(grafana_dashboard.main, asked)
+    for title in ("Uso de CPU", "Node Exporter Full"):
+        (folder / "mine.json").write_text(json.dumps({"uid": "mine", "title": title}))
+        assert "mine.json" in run_module(grafana_dashboard.main, asked)["msg"]
 
 
 @pytest.mark.parametrize(
