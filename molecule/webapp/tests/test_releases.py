@@ -1,0 +1,121 @@
+"""What happens to the next release, and to a changed password, on a converged host."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host
+
+REPOSITORY = Path(__file__).parents[3]
+CONVERGE = REPOSITORY / "molecule" / "webapp" / "converge.yml"
+SERVICES = ("apache", "flask-app", "mysql")
+
+
+def converge(**variables: object) -> subprocess.CompletedProcess[str]:
+    """Run the scenario's play once more, with some variables set."""
+    scenario = os.environ.get("MOLECULE_SCENARIO_NAME", "webapp")
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", str(REPOSITORY / "inventory" / "lab"), str(CONVERGE),
+         "--extra-vars", json.dumps(variables)],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "LABSTACK_LAB": os.environ.get("LABSTACK_LAB", f"molecule-{scenario}"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )  # fmt: skip
+
+
+def containers(host: Host) -> dict[str, str]:
+    """The id of each service's container."""
+    return {
+        service: str(host.check_output("docker inspect -f '{{.Id}}' webapp-%s-1", service))
+        for service in SERVICES
+    }
+
+
+def current(host: Host) -> str:
+    return str(host.check_output("readlink /opt/webapp/current"))
+
+
+def healthz(host: Host) -> int:
+    address = host.check_output("hostname -I").split()[0]
+    connection = http.client.HTTPConnection(address, timeout=10)
+    connection.request("GET", "/healthz")
+    try:
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of the application, to be changed."""
+    copy = tmp_path / "app"
+    shutil.copytree(
+        REPOSITORY / "app", copy, ignore=shutil.ignore_patterns("secrets", "tls", ".venv")
+    )
+    return copy
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Afterwards the host is as the scenario's play makes it."""
+    yield
+    result = converge()
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_changed_password_reaches_the_containers_that_use_it(host: Host) -> None:
+    before = containers(host)
+    password = "it's a \"new\\ password; #1 $x"
+    result = converge(vault_webapp_db_password=password)
+    assert result.returncode == 0, result.stdout
+    after = containers(host)
+    assert after["apache"] == before["apache"]
+    assert after["flask-app"] != before["flask-app"]
+    assert after["mysql"] != before["mysql"]
+    assert healthz(host) == 200
+    again = converge(vault_webapp_db_password=password)
+    assert "changed=0 " in again.stdout
+    assert password not in result.stdout
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
+    host: Host, sources: Path
+) -> None:
+    before = current(host)
+    app = sources / "flask" / "webapp" / "__init__.py"
+    app.write_text(app.read_text() + '\nraise RuntimeError("broken on purpose")\n')
+    result = converge(webapp_source=str(sources))
+    assert result.returncode != 0
+    assert "flask-app: " in result.stdout
+    assert "RuntimeError: broken on purpose" in result.stdout
+    assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
+    assert current(host) == before
+    assert healthz(host) == 200
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_release_that_cannot_be_built_disturbs_nothing(host: Host, sources: Path) -> None:
+    before = containers(host)
+    with (sources / "flask" / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write("RUN exit 7\n")
+    result = converge(webapp_source=str(sources))
+    assert result.returncode != 0
+    assert "the images could not be built" in result.stdout
+    assert containers(host) == before
+    assert healthz(host) == 200

@@ -1,0 +1,280 @@
+"""The web application on a converged host, for a visitor, an administrator and an attacker."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from tests.ask import wait_until
+
+SECRETS = "/etc/labstack/secrets"
+SERVICES = ("apache", "flask-app", "mysql")
+PRODUCT = {"name": "Té verde", "description": "Hojas enteras", "price": "12.50", "stock": 3}
+
+
+class Response:
+    """An answer of the web server."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.text = response.read().decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+Send = Callable[..., Response]
+
+
+@pytest.fixture(scope="module")
+def address(host: Host) -> str:
+    """The address that the controller reaches the host at."""
+    return str(host.check_output("hostname -I")).split()[0]
+
+
+@pytest.fixture(scope="module")
+def admin_password(host: Host) -> str:
+    return str(host.file(f"{SECRETS}/webapp_admin_password").content_string).strip()
+
+
+@pytest.fixture(scope="module")
+def send(address: str, admin_password: str) -> Send:
+    """Send a request from the controller: send("POST", "/api/products", {...}, admin=True)."""
+
+    def request(
+        method: str, path: str, body: Any = None, *, admin: bool = False, **headers: str
+    ) -> Response:
+        connection = http.client.HTTPConnection(address, timeout=10)
+        if admin:
+            pair = base64.b64encode(f"admin:{admin_password}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        content = None
+        if body is not None:
+            content = json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        connection.request(method, path, content, headers)
+        try:
+            return Response(connection.getresponse())
+        finally:
+            connection.close()
+
+    return request
+
+
+def inspect(host: Host, service: str) -> dict[str, Any]:
+    output = host.check_output("docker inspect webapp-%s-1", service)
+    found: dict[str, Any] = json.loads(output)[0]
+    return found
+
+
+def test_the_three_services_are_healthy(host: Host) -> None:
+    assert {inspect(host, s)["State"]["Health"]["Status"] for s in SERVICES} == {"healthy"}
+
+
+def test_a_visitor_sees_the_pages(send: Send) -> None:
+    for path, title in (("/", "Usuarios"), ("/products", "Productos")):
+        answer = send("GET", path)
+        assert answer.status == 200
+        assert f"<h1>{title}</h1>" in answer.text
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Server"] == "Apache"
+
+
+def test_a_product_lives_from_post_to_delete(send: Send) -> None:
+    created = send("POST", "/api/products", PRODUCT, admin=True)
+    assert created.status == 201
+    path = created.headers["Location"]
+    try:
+        assert send("GET", path).json["price"] == "12.50"
+        assert "12,50 €" in send("GET", "/products").text
+        changed = {**PRODUCT, "stock": 2}
+        assert send("PUT", path, changed, admin=True).json["stock"] == 2
+        assert send("PUT", path, changed).status == 401
+    finally:
+        assert send("DELETE", path, admin=True).status == 204
+    assert send("GET", path).status == 404
+
+
+def test_a_users_password_never_comes_back(send: Send) -> None:
+    user = {
+        "name": "Ana",
+        "email": "ana@example.com",
+        "username": "ana",
+        "password": "unmistakable-1",
+    }
+    created = send("POST", "/api/users", user, admin=True)
+    path = created.headers["Location"]
+    try:
+        assert created.status == 201
+        listed = send("GET", "/api/users", admin=True)
+        assert "unmistakable" not in created.text + listed.text
+        assert "password" not in listed.text
+        assert ">ana<" in send("GET", "/").text
+        assert send("POST", "/api/users", user, admin=True).status == 409
+    finally:
+        send("DELETE", path, admin=True)
+
+
+def test_users_are_for_the_administrator(send: Send) -> None:
+    answer = send("GET", "/api/users")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_too_large_a_request_is_refused_in_json(send: Send) -> None:
+    for size in (100_000, 1_500_000):
+        answer = send("POST", "/api/products", {"name": "x" * size}, admin=True)
+        assert answer.status == 413
+        assert answer.json["status"] == 413
+
+
+def test_a_request_is_found_in_the_log_by_its_number(host: Host, send: Send) -> None:
+    answer = send("GET", "/products", **{"X-Request-Id": "molecule-4711"})
+    assert answer.headers["X-Request-Id"] == "molecule-4711"
+    assert "molecule-4711" in host.check_output("docker logs --tail 5 webapp-apache-1 2>&1")
+
+
+def test_https_serves_the_hosts_own_certificate(host: Host, address: str) -> None:
+    certificate = host.file("/etc/labstack/tls/cert.pem").content_string
+    context = ssl.create_default_context(cadata=certificate)
+    connection = http.client.HTTPSConnection(address, context=context, timeout=10)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_old_tls_is_refused(host: Host) -> None:
+    command = "openssl s_client -connect 127.0.0.1:443 -tls1_1 -cipher DEFAULT@SECLEVEL=0"
+    assert host.run(f"{command} </dev/null").rc != 0
+    assert host.run("openssl s_client -connect 127.0.0.1:443 -tls1_2 </dev/null").rc == 0
+
+
+def test_only_http_and_https_are_open_to_everybody(host: Host) -> None:
+    published = inspect(host, "apache")["NetworkSettings"]["Ports"].values()
+    assert {entry["HostPort"] for entries in published for entry in entries or []} == {"80", "443"}
+    bindings = inspect(host, "flask-app")["HostConfig"]["PortBindings"]
+    assert bindings == {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5000"}]}
+    assert not inspect(host, "mysql")["HostConfig"]["PortBindings"]
+
+
+def test_no_secret_is_where_it_does_not_belong(host: Host) -> None:
+    names = host.check_output(f"ls {SECRETS}").split()
+    secrets = [host.file(f"{SECRETS}/{name}").content_string.strip() for name in names]
+    assert len([name for name in names if name.startswith("webapp_")]) == 4
+    places = [
+        host.check_output("ps axww -o args"),
+        host.check_output("cat /opt/webapp/current/.env"),
+    ]
+    for service in SERVICES:
+        places += [
+            json.dumps(inspect(host, service)),
+            host.check_output(f"docker logs webapp-{service}-1 2>&1"),
+            host.check_output("docker history --no-trunc %s", inspect(host, service)["Image"]),
+        ]
+    assert not [secret for secret in secrets for place in places if secret in place]
+
+
+def test_a_container_has_no_rights_to_misuse(host: Host) -> None:
+    for service in SERVICES:
+        status = host.check_output(f"docker exec webapp-{service}-1 cat /proc/1/status")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert "0" not in fields["Uid"].split()
+        assert int(fields["CapBnd"], 16) == 0
+        assert fields["NoNewPrivs"].strip() == "1"
+        assert host.run(f"docker exec webapp-{service}-1 touch /etc/x").rc != 0
+
+
+def test_memory_stays_under_the_limits(host: Host) -> None:
+    output = host.check_output("docker stats --no-stream --format '{{.MemPerc}}'")
+    assert all(float(line.rstrip("%")) < 90 for line in output.split())
+
+
+def test_a_restart_of_each_service_is_survived(host: Host, send: Send) -> None:
+    created = send("POST", "/api/products", PRODUCT, admin=True)
+    path = created.headers["Location"]
+    try:
+        for service in SERVICES:
+            host.check_output("docker restart webapp-%s-1", service)
+            wait_until(lambda: _answers(send, path), 60)
+    finally:
+        send("DELETE", path, admin=True)
+
+
+def _answers(send: Send, path: str) -> bool:
+    try:
+        return send("GET", path).status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def without_flask(host: Host, send: Send) -> Iterator[None]:
+    """Flask is away."""
+    host.check_output("docker stop webapp-flask-app-1")
+    yield
+    host.check_output("docker start webapp-flask-app-1")
+    wait_until(lambda: _answers(send, "/healthz"), 60)
+
+
+@pytest.mark.usefixtures("without_flask")
+def test_without_flask_people_get_a_page_and_programs_json(host: Host, send: Send) -> None:
+    page = send("GET", "/")
+    assert page.status == 503
+    assert "Volvemos enseguida" in page.text
+    assert page.headers["Retry-After"]
+    assert send("GET", "/api/products").json["status"] == 503
+    # Apache starts without it, too.
+    host.check_output("docker restart webapp-apache-1")
+    wait_until(lambda: inspect(host, "apache")["State"]["Health"]["Status"] == "healthy", 30)
+    assert send("GET", "/").status == 503
+
+
+@pytest.fixture
+def other_mysql(host: Host) -> Iterator[str]:
+    """The name of a second MySQL of the same image, on a volume of its own."""
+    name = "webapp-test-mysql"
+    host.check_output(f"docker rm --force {name}; docker volume rm --force {name}")
+    image = inspect(host, "mysql")["Config"]["Image"]
+    mounts = " ".join(
+        f"-v {SECRETS}/{secret}:/run/secrets/{secret}:ro"
+        for secret in ("webapp_db_password", "webapp_db_root_password")
+    )
+    tmpfs = "--tmpfs /run/mysqld:uid=999,gid=999 --tmpfs /tmp:uid=999,gid=999"
+    host.check_output(
+        f"docker create --name {name} --user 999:999 --group-add 10001 --read-only --cap-drop ALL"
+        f" --memory 320m {tmpfs} {mounts} -v {name}:/var/lib/mysql {image}"
+    )
+    yield name
+    host.check_output(f"docker rm --force {name}; docker volume rm --force {name}")
+
+
+def test_mysqls_first_start_may_be_killed_half_way(host: Host, other_mysql: str) -> None:
+    directory = f"/var/lib/docker/volumes/{other_mysql}/_data"
+    host.check_output(f"docker start {other_mysql}")
+    # Some way into it: the system tables are being made.
+    wait_until(lambda: host.file(f"{directory}/mysql.ibd").exists, 30)
+    host.check_output(f"docker kill {other_mysql}")
+    assert host.file(f"{directory}/.initialising").exists
+    host.check_output(f"docker start {other_mysql}")
+    check = f"docker exec {other_mysql} mysql-healthcheck"
+    wait_until(lambda: host.run(check).rc == 0, 60)
+    assert "cut short" in host.check_output(f"docker logs {other_mysql} 2>&1")
+
+
+def test_one_release_serves_and_its_images_are_the_only_old_ones(host: Host) -> None:
+    current = host.check_output("readlink /opt/webapp/current").rpartition("/")[2]
+    for service in SERVICES:
+        assert inspect(host, service)["Config"]["Image"] == f"labstack/{service}:{current}"
+    releases = host.check_output("ls -A /opt/webapp/releases").split()
+    tags = host.check_output("docker image ls --format '{{.Tag}}' --filter reference='labstack/*'")
+    assert set(tags.split()) <= set(releases)
+    assert len(releases) <= 3
