@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import selectors
 import signal
 import subprocess
 import sys
@@ -138,20 +137,23 @@ class Lab:
         """
         process = self.start(*arguments)
         assert process.stdout
+        pipe = process.stdout.fileno()
+        os.set_blocking(pipe, False)
         output = ""
         deadline = time.monotonic() + CUT_TIMEOUT
+
+        def read() -> str:
+            # Not through process.stdout, whose buffer hides lines that have come already.
+            try:
+                return os.read(pipe, 1 << 16).decode(errors="replace")
+            except BlockingIOError:
+                return ""
+
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(process.stdout, selectors.EVENT_READ)
-                while f"TASK [{task}" not in output:
-                    assert time.monotonic() < deadline, f"{task!r} was not reached:\n{output}"
-                    if selector.select(timeout=1):
-                        line = process.stdout.readline()
-                        assert line, f"the run ended before {task!r}:\n{output}"
-                        output += line
-            while also and not also():
-                assert time.monotonic() < deadline, f"the condition in {task!r} never came true"
-                assert process.poll() is None, f"the run ended before the condition in {task!r}"
+            while f"TASK [{task}" not in output or (also and not also()):
+                output += read()
+                assert process.poll() is None, f"the run ended before {task!r}:\n{output + read()}"
+                assert time.monotonic() < deadline, f"{task!r} was not reached:\n{output}"
                 time.sleep(0.05)
         finally:
             kill(process)

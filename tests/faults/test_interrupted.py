@@ -31,11 +31,11 @@ def test_power_cut_while_apt_unpacks_the_engine(lab: Lab) -> None:
 
 
 def test_killed_while_the_images_are_built(lab: Lab) -> None:
-    lab.play_until("webapp : deploy | Start", also=_running(lab, "pip install"))
+    lab.play_until("webapp : service | Build", also=_running(lab, "pip install"))
 
 
 def test_power_cut_while_mysql_initialises_its_data(lab: Lab) -> None:
-    lab.play_until("webapp : deploy | Start", also=_running(lab, "mysqld --initialize"))
+    lab.play_until("webapp : service | Build", also=_running(lab, "mysqld --initialize"))
     lab.power_cut()
 
 
@@ -48,7 +48,7 @@ def test_killed_between_the_unit_and_its_start(lab: Lab) -> None:
 
 
 def test_killed_while_apt_installs_grafana(lab: Lab) -> None:
-    lab.play_until("grafana : install | Install", also=_running(lab, "apt-get"))
+    lab.play_until("grafana : package | Install", also=_running(lab, "apt-get"))
 
 
 def test_the_next_run_ends_converged_and_the_one_after_changes_nothing(lab: Lab) -> None:
