@@ -77,11 +77,17 @@ class Lab:
     def _testbed(self, *arguments: str) -> None:
         subprocess.run([sys.executable, "-m", "testbed", *arguments], cwd=ROOT, check=True)
 
-    def ssh(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a shell command on the host as user ubuntu; never raises on its exit status."""
+    def ssh(self, command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a shell command on the host as user ubuntu; never raises on its exit status.
+
+        Args:
+            command: the command line.
+            text: its standard input.
+        """
         return subprocess.run(
             ["ssh", "-F", ".lab/ssh_config", self.host, command],
             cwd=ROOT,
+            input=text,
             capture_output=True,
             text=True,
             check=False,

@@ -21,10 +21,6 @@ def _running(lab: Lab, pattern: str) -> Callable[[], bool]:
     return lambda: lab.ssh(f"pgrep -f '[{pattern[0]}]{pattern[1:]}'").returncode == 0
 
 
-def test_killed_while_apt_unpacks_the_engine(lab: Lab) -> None:
-    lab.play_until("docker : install | Install", also=_running(lab, "dpkg --"))
-
-
 def test_power_cut_while_apt_unpacks_the_engine(lab: Lab) -> None:
     lab.play_until("docker : install | Install", also=_running(lab, "dpkg --"))
     lab.power_cut()
@@ -35,7 +31,7 @@ def test_killed_while_the_images_are_built(lab: Lab) -> None:
 
 
 def test_power_cut_while_mysql_initialises_its_data(lab: Lab) -> None:
-    lab.play_until("webapp : service | Build", also=_running(lab, "mysqld --initialize"))
+    lab.play_until("webapp : service | Build", also=_running(lab, "initialize-insecure"))
     lab.power_cut()
 
 
@@ -75,3 +71,9 @@ def test_a_configuration_that_was_written_but_not_loaded_is_loaded(lab: Lab) -> 
         " http://localhost:9090/api/v1/status/config"
     )
     assert "scrape_interval: 7s" in loaded.stdout
+
+
+def test_a_converged_host_that_lost_its_power_serves_again_by_itself(lab: Lab) -> None:
+    lab.power_cut()
+    run = lab.play("-e", "verify_timeout=120", playbook="playbooks/verify.yml")
+    assert run.status == 0, run.output[-4000:]
