@@ -37,8 +37,9 @@ Send = Callable[..., Response]
 
 @pytest.fixture(scope="module")
 def address(host: Host) -> str:
-    """The address that the controller reaches the host at."""
-    return str(host.check_output("hostname -I")).split()[0]
+    """The host's own address; `hostname -I` names Docker's bridges too."""
+    route = str(host.check_output("ip -4 route get 192.0.2.1"))
+    return route.split(" src ")[1].split(maxsplit=1)[0]
 
 
 @pytest.fixture(scope="module")
