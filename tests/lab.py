@@ -69,6 +69,13 @@ class Lab:
         """Removes the host with its disks."""
         self._testbed("down", "--lab", self.name)
 
+    @property
+    def address(self) -> str:
+        """The host's address now."""
+        command = [sys.executable, "-m", "testbed", "addresses", "--lab", self.name]
+        answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        return answer.stdout.split()[1]
+
     def power_cut(self) -> None:
         """Takes the power away from the host and gives it back."""
         subprocess.run(["docker", "kill", self.host], check=True, capture_output=True)
