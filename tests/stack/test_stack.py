@@ -53,8 +53,8 @@ def test_only_the_documented_ports_are_reachable(host: Host) -> None:
 def test_no_secret_is_where_somebody_else_reads(host: Host, secrets: dict[str, str]) -> None:
     """Neither in a container's configuration, nor in a command line, an environment, a log."""
     places = {
-        "docker inspect": "docker ps -aq | xargs docker inspect",
-        "image layers": "docker images -q | sort -u | xargs docker history --no-trunc",
+        "docker inspect": "docker ps -aq | xargs -n 1 docker inspect",
+        "image layers": "docker images -q | sort -u | xargs -n 1 docker history --no-trunc",
         "the process list": "ps auxww",
         "the journal": "journalctl --no-pager",
         "container logs": "docker ps -aq | xargs -n 1 docker logs 2>&1",
