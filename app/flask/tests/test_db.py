@@ -9,7 +9,6 @@ from unittest.mock import MagicMock
 import mysql.connector
 import pytest
 from flask import Flask
-
 from webapp import db
 
 
