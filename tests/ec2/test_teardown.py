@@ -1,4 +1,4 @@
-"""playbooks/teardown.yml: a host that had the stack is as it was before; site.yml brings it back."""
+"""playbooks/teardown.yml: the host is as it was before the stack; site.yml brings it back."""
 
 from __future__ import annotations
 
