@@ -238,9 +238,13 @@ def diagnose(said: str) -> Diagnosis | None:
 
 
 def explain(said: str) -> str:
-    """Returns the message for an error text: its meaning, the remedy, and AWS's own words."""
+    """Returns the message for an error text: its meaning, the remedy, and AWS's own words.
+
+    Args:
+        said: the text. One that is not AWS's comes back as it is.
+    """
     words = re.sub(r"(Encoded authorization failure message: \S{20})\S+", r"\1…", said.strip())
     known = diagnose(said)
     if known is None:
-        return f"AWS refused: {words}"
+        return f"AWS refused: {words}" if "An error occurred (" in words else words
     return f"{known.text()}\nAWS says: {words}"

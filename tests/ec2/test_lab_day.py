@@ -217,6 +217,9 @@ def test_without_an_instance(cloud: Cloud) -> None:
 
 
 def test_down_asks_and_stops(student: Cloud) -> None:
+    told = student.run("./lab", "ec2", "up", "--check", *upstreams(student))
+    assert told.status == 0, told.output
+    assert student.instances() == []
     assert student.play("playbooks/provision.yml").status == 0
     refused = student.run("./lab", "ec2", "down")
     assert refused.status != 0

@@ -198,7 +198,10 @@ def test_an_encoded_message_is_cut() -> None:
 
 
 def test_what_is_unknown_keeps_its_words() -> None:
-    assert diagnose("The parameter Foo is not recognized") is None
-    assert explain(" The parameter Foo is not recognized ") == (
-        "AWS refused: The parameter Foo is not recognized"
-    )
+    said = CALL.format("InvalidParameter", "RunInstances", "The parameter Foo is not recognized")
+    assert diagnose(said) is None
+    assert explain(f" {said} ") == f"AWS refused: {said}"
+
+
+def test_what_is_not_of_aws_stays_as_it_is() -> None:
+    assert explain("There is no image of Ubuntu 22.04") == "There is no image of Ubuntu 22.04"
