@@ -42,12 +42,6 @@ def upstreams(cloud: Cloud) -> list[str]:
     return arguments
 
 
-@pytest.fixture(scope="module")
-def converged() -> dict[str, bool]:
-    """Whether the machine has the stack already; the tests of this module build on each other."""
-    return {}
-
-
 @pytest.fixture
 def student(cloud: Cloud, learner_lab: Path) -> Cloud:
     """A student who has pasted the block; the private key lies in the home directory."""
@@ -62,12 +56,11 @@ def student(cloud: Cloud, learner_lab: Path) -> Cloud:
 
 
 @pytest.fixture
-def up(student: Cloud, converged: dict[str, bool]) -> Cloud:
+def up(student: Cloud) -> Cloud:
     """A student whose instance runs the stack."""
     run = student.run("./lab", "ec2", "up", *upstreams(student))
     assert run.status == 0, run.output[-6000:]
     assert "Prometheus" in run.output.rpartition("PLAY RECAP")[2]
-    converged["it"] = True
     return student
 
 
