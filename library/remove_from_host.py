@@ -18,7 +18,9 @@ options:
     elements: str
     default: []
   paths:
-    description: Files and directories with all that is in them. Absolute, at least two levels deep.
+    description:
+      - Files and directories with all that is in them. Absolute, at least two levels deep. A mount
+        point is emptied.
     type: list
     elements: path
     default: []
@@ -115,10 +117,21 @@ def remove_unit(name: str) -> None:
     (STAMPS / f"{name}.reloaded").unlink(missing_ok=True)
 
 
+def is_there(text: str) -> bool:
+    """Says whether there is something to remove; of a mount point only its content is."""
+    return any(Path(text).iterdir()) if os.path.ismount(text) else os.path.lexists(text)
+
+
 def remove_path(path: Path) -> None:
-    """Removes a file, a link (not what it points to), or a directory. Raises RemoveError."""
+    """Removes a file, a link (not what it points to), or a directory. Raises RemoveError.
+
+    A mount point is emptied: the disk is not the stack's.
+    """
     try:
-        if path.is_dir() and not path.is_symlink():
+        if path.is_mount():
+            for inside in path.iterdir():
+                remove_path(inside)
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
@@ -181,7 +194,7 @@ class Removal:
         for path in [*wanted["paths"], *wanted["empty_directories"]]:
             check_path(path)
         self.each("unit", wanted["units"], unit_is_there, remove_unit)
-        self.each("path", wanted["paths"], os.path.lexists, lambda name: remove_path(Path(name)))
+        self.each("path", wanted["paths"], is_there, lambda name: remove_path(Path(name)))
         if wanted["units"] and self.removed and not self._check_mode:
             run(["systemctl", "daemon-reload"])
         self.each(

@@ -102,3 +102,18 @@ def test_a_path_that_is_too_much_is_refused(run_module: RunModule, path: str) ->
     result = run_module(remove_from_host.main, {"paths": [path]})
     assert result["failed"], json.dumps(result)
     assert "is not removed" in result["msg"]
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_mount_point_is_emptied(
+    run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    (disk / "tree").mkdir(parents=True)
+    (disk / "tree" / "file").touch()
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) == str(disk))
+    monkeypatch.setattr("pathlib.Path.is_mount", lambda path: path == disk)
+    options = {"paths": [str(disk)]}
+    assert run_module(remove_from_host.main, options)["changed"]
+    assert list(disk.iterdir()) == []
+    assert not run_module(remove_from_host.main, options)["changed"]
