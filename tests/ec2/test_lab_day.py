@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.ec2.cloud import give_addresses
 from tests.lab import ROOT, Lab, Run
@@ -100,9 +100,12 @@ def state(lab: Lab) -> dict[str, str]:
         "release": "readlink /opt/webapp/current",
         "rules": "sudo stat -c %Y /etc/prometheus/rules.yml",
         "mysql": "sudo docker inspect -f '{{.State.StartedAt}}' webapp-mysql-1 | cut -c1-10",
-        "product": "curl -s http://127.0.0.1/api/products | grep -o 'lab day'",
     }
-    return {name: lab.ssh(command).stdout.strip() for name, command in commands.items()}
+    seen = {name: lab.ssh(command).stdout.strip() for name, command in commands.items()}
+    seen["product"] = str(
+        "lab day" in requests.get(f"http://{lab.address}/api/products", timeout=10).text
+    )
+    return seen
 
 
 def test_from_the_pasted_block_to_the_page(up: Cloud, machine: Lab) -> None:
@@ -137,12 +140,9 @@ def test_from_the_pasted_block_to_the_page(up: Cloud, machine: Lab) -> None:
 
 def test_the_same_machine_on_a_new_address(up: Cloud, machine: Lab) -> None:
     secret = machine.ssh("sudo cat /etc/labstack/secrets/webapp_admin_password").stdout.strip()
-    product = json.dumps({"name": "lab day", "description": "x", "price": "1.00", "stock": 1})
-    made = machine.ssh(
-        f"curl -fsS -u admin:{secret} -H 'Content-Type: application/json' "
-        f"-d {shlex.quote(product)} http://127.0.0.1/api/products"
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
+    product = {"name": "lab day", "description": "x", "price": "1.00", "stock": 1}
+    site = f"http://{machine.address}/api/products"
+    requests.post(site, json=product, auth=("admin", secret), timeout=10).raise_for_status()
     before, old = state(machine), machine.address
 
     identity = up.instance()["InstanceId"]
