@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from webapp.config import Settings, SettingsError
 
 NAMES = ("webapp_db_password", "webapp_secret_key", "webapp_admin_password")

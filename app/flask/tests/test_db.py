@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 import mysql.connector
 import pytest
 from flask import Flask
+
 from webapp import db
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from webapp import db
 from werkzeug.security import check_password_hash
 
 from tests.conftest import ADMIN_PASSWORD, basic
+from webapp import db
 
 ANA = {
     "name": "Ana Núñez 🌻",
