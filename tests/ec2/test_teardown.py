@@ -23,7 +23,8 @@ LOOK = {
     "files": "sudo find /etc /opt /usr/local /srv /home -xdev"
     " -not -path '/etc/alternatives/*' -not -path '/etc/ld.so.cache' -not -path '/home/*/.*'"
     " -not -name '*-' -not -path '/etc/ssl/certs*' | sort",
-    "data": "sudo find /var/lib /var/log -xdev -mindepth 1 -maxdepth 1 | sort",
+    "data": "sudo find /var/lib /var/log -xdev -mindepth 1 -maxdepth 1"
+    " -not -path /var/log/alternatives.log | sort",
     "sources": "ls /etc/apt/sources.list.d /etc/apt/keyrings",
     "ports": "ss -Hltn | awk '{print $4}' | sort -u",
     "held": "apt-mark showhold",
