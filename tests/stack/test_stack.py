@@ -54,7 +54,7 @@ def test_no_secret_is_where_somebody_else_reads(host: Host, secrets: dict[str, s
     """Neither in a container's configuration, nor in a command line, an environment, a log."""
     places = {
         "docker inspect": "docker ps -aq | xargs docker inspect",
-        "image layers": "docker images -q | sort -u | xargs docker history --no-trunc",
+        "image layers": "docker images -q | sort -u | xargs -n 1 docker history --no-trunc",
         "the process list": "ps auxww",
         "the journal": "journalctl --no-pager",
         "container logs": "docker ps -aq | xargs -n 1 docker logs 2>&1",
