@@ -555,9 +555,16 @@ def parse_attributes(given: dict[str, Any], check: bool) -> Attributes:
     return Attributes(uid, gid, int(given["mode"], 8))
 
 
+class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+    """An AnsibleModule that does not write its arguments, whole files, to the host's journal."""
+
+    def _log_invocation(self) -> None:
+        """Log nothing."""
+
+
 def main() -> None:
     """Run as an Ansible module."""
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
             "base_url": {"type": "str", "required": True},

@@ -387,6 +387,7 @@ class Route:
         proxied: Whether the way leads through a jump host or a command.
         known_hosts: First file of known host keys.
         key_name: The name under which the host's key is filed.
+        alias: The same, where it is none of the address's (HostKeyAlias).
         keys: Private key files that ssh would try.
     """
 
@@ -395,6 +396,7 @@ class Route:
     proxied: bool = False
     known_hosts: str = "~/.ssh/known_hosts"
     key_name: str = ""
+    alias: str = ""
     keys: tuple[str, ...] = field(default=())
 
 
@@ -431,6 +433,7 @@ def route(target: Target) -> Route:
         proxied=any(first(key, "none") != "none" for key in ("proxyjump", "proxycommand")),
         known_hosts=first("userknownhostsfile", plain.known_hosts).split(" ")[0],
         key_name=name,
+        alias=alias,
         keys=tuple(values.get("identityfile", [])),
     )
 
@@ -688,6 +691,15 @@ def explain_changed_key(failure: Failure) -> Problem:
     print_found = re.search(r"(SHA256:[A-Za-z0-9+/=]+)", err)
     fingerprint = f"\nThe key it shows now: {print_found.group(1)}" if print_found else ""
     forget = shlex.join(["ssh-keygen", "-f", known_hosts, "-R", way.key_name])
+    if way.alias:
+        return Problem(
+            f"{target.address} is another machine than {way.alias}: it shows another host key."
+            f"{fingerprint}\nUsual cause: the address changed hands a moment ago. If it did not, "
+            "someone may be listening in.",
+            "is it the instance's address? ./lab ec2 status\n"
+            f"only if its system was installed anew, forget the old key: {forget}\n"
+            "then the same command again",
+        )
     return Problem(
         f"{target.address} is not the machine that was known under this address: its host key has "
         f"changed.{fingerprint}\nUsual cause: a new instance or a new lab got an address that an "

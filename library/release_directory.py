@@ -360,9 +360,16 @@ def make_current(module: AnsibleModule, releases: Releases) -> None:
     )
 
 
+class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+    """An AnsibleModule that does not write its arguments, whole files, to the host's journal."""
+
+    def _log_invocation(self) -> None:
+        """Log nothing."""
+
+
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "state": {"choices": ["present", "current"], "default": "present"},
             "root": {"type": "path", "required": True},

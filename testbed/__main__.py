@@ -29,15 +29,26 @@ def _alone() -> Iterator[None]:
         yield
 
 
+def _prepare() -> tuple[docker.DockerClient, str]:
+    """Starts what every lab needs; returns the engine's client and the choice of upstreams."""
+    client = engine.ensure()
+    source = upstream.choose()
+    if source == "mirror":
+        mirror.up(client)
+    else:
+        mirror.VARIABLES.unlink(missing_ok=True)
+    return client, source
+
+
+def _mirror(_: argparse.Namespace) -> None:
+    with _alone():
+        _prepare()
+
+
 def _up(arguments: argparse.Namespace) -> None:
     size = host.Size(arguments.memory, arguments.swap, arguments.cpus)
     with _alone():
-        client = engine.ensure()
-        source = upstream.choose()
-        if source == "mirror":
-            mirror.up(client)
-        else:
-            mirror.VARIABLES.unlink(missing_ok=True)
+        client, source = _prepare()
         for name in arguments.hosts.split(","):
             address = host.up(client, arguments.lab, name, source, size)
             print(f"testbed: {name} is at {address} (upstreams: {source})")
@@ -49,9 +60,11 @@ def _down(arguments: argparse.Namespace) -> None:
         if client:
             for name in host.down(client, None if arguments.all else arguments.lab):
                 print(f"testbed: removed {name}")
-            # The mirror and the engine serve every lab: the last one to leave turns them off.
-            if not host.find(client):
+            # The mirror and the engine serve every lab; the last one to leave turns them off.
+            if not arguments.keep and not host.find(client):
                 mirror.down(client)
+                if arguments.purge:
+                    images.purge(client)
                 client.close()
                 if engine.stop():
                     print("testbed: stopped the Docker Engine that the lab had started")
@@ -95,7 +108,12 @@ def main() -> int:
 
     down = commands.add_parser("down", help="remove the hosts; with the last one, the mirror too")
     down.add_argument("--all", action="store_true", help="the hosts of every lab")
+    down.add_argument("--keep", action="store_true", help="leave the mirror and the engine running")
+    down.add_argument("--purge", action="store_true", help="with the last host, the cached images")
     down.set_defaults(run=_down)
+
+    prepare = commands.add_parser("mirror", help="start the engine and the mirror, without a host")
+    prepare.set_defaults(run=_mirror)
 
     addresses = commands.add_parser("addresses", help="print each host's name and address")
     addresses.set_defaults(run=_addresses)

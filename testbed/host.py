@@ -17,7 +17,7 @@ STATE = mirror.ROOT / ".lab"
 KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
 SSH_CONFIG = STATE / "ssh_config"
-BOOT_TIMEOUT = 60.0  # seconds; systemd takes 4 s on the machine this was written on
+BOOT_TIMEOUT = 60.0  # seconds; systemd takes 1 to 4 s
 # What systemd and a Docker Engine of its own need, short of --privileged.
 CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "SYSLOG", "IPC_LOCK"]
 

@@ -112,6 +112,14 @@ def exists(client: docker.DockerClient, reference: str) -> bool:
     return True
 
 
+def purge(client: docker.DockerClient) -> None:
+    """Removes every image that the testbed has made."""
+    for image in client.images.list():
+        for tag in image.tags:
+            if tag.startswith("labstack/"):
+                client.images.remove(tag, force=True)
+
+
 def debian(client: docker.DockerClient, suite: str = "trixie") -> str:
     """A minimal Debian image, made by mmdebstrap from the machine's own package mirror.
 

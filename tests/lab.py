@@ -67,7 +67,7 @@ class Lab:
 
     def down(self) -> None:
         """Removes the host with its disks."""
-        self._testbed("down", "--lab", self.name)
+        self._testbed("down", "--keep", "--lab", self.name)
 
     @property
     def address(self) -> str:

@@ -73,8 +73,8 @@ def promtool() -> str:
         try:
             download(address, sha256, cached)
         except OSError as error:
-            pytest.skip(
+            pytest.fail(
                 f"no promtool: none in LABSTACK_PROMTOOL, none on PATH, and {address} cannot be "
-                f"had ({error}); start the mirror with ./lab up"
+                f"had ({error}); start the mirror: ./lab run python -m testbed mirror"
             )
     return str(cached)

@@ -13,7 +13,8 @@ from webapp.api import products, users
 from webapp.config import Settings
 from webapp.web import IdConverter, JsonProvider
 
-# Larger than any request of the API, smaller than Apache's limit (1 MB): the refusal is JSON.
+# Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
+# the first to refuse, and this holds for whoever comes to Flask by itself.
 MAX_BODY_BYTES = 64 * 1024
 
 
