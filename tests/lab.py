@@ -81,8 +81,8 @@ class Lab:
         """The addresses of the hosts that run now, by container."""
         command = [sys.executable, "-m", "testbed", "addresses", "--lab", self.name]
         answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-        pairs = (line.split() for line in answer.stdout.splitlines())
-        return {container: address for container, address in pairs}
+        found: dict[str, str] = dict(line.split() for line in answer.stdout.splitlines())
+        return found
 
     def stop(self, name: str) -> None:
         """Takes the power away from a host."""

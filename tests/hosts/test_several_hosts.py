@@ -1,4 +1,4 @@
-"""Three hosts, one of which watches the others: site.yml as it is, with an inventory that says so."""
+"""Three hosts, one of which watches the others: site.yml as it is, and an inventory that says so."""
 
 from __future__ import annotations
 
