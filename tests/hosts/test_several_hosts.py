@@ -1,4 +1,4 @@
-"""Three hosts, one of which watches the others: site.yml as it is, and an inventory that says so."""
+"""Three hosts, one of which watches the others: site.yml as it is, and an inventory for it."""
 
 from __future__ import annotations
 
