@@ -24,6 +24,9 @@ options:
     description: Number of the group that may read the key.
     type: int
     default: 0
+  group:
+    description: Name of the group that may read the key, instead of O(gid).
+    type: str
   days:
     description: Days that a new certificate is valid.
     type: int
@@ -61,6 +64,7 @@ version:
   type: str
 """
 
+import grp
 import ipaddress
 import os
 import re
@@ -208,6 +212,20 @@ def settle(directory: Path, gid: int, apply: bool) -> bool:
     return changed
 
 
+def group_number(name: str, check: bool) -> int:
+    """Return the number of a group; -1 for one that is still to be made, in check mode only.
+
+    Raises:
+        CertificateError: there is no such group.
+    """
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        if check:
+            return -1
+        raise CertificateError(f"there is no group '{name}' yet") from None
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -215,12 +233,13 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "address": {"required": True},
             "gid": {"type": "int", "default": 0},
+            "group": {"type": "str"},
             "days": {"type": "int", "default": 365},
             "renew_before_days": {"type": "int", "default": 30},
         },
         supports_check_mode=True,
     )
-    directory, gid = Path(module.params["directory"]), module.params["gid"]
+    directory = Path(module.params["directory"])
     address = module.params["address"]
     command = module.get_bin_path("openssl")
     if command is None and not module.check_mode:
@@ -229,6 +248,9 @@ def main() -> None:
             "Next: sudo apt-get install openssl"
         )
     try:
+        gid = module.params["gid"]
+        if module.params["group"]:
+            gid = group_number(module.params["group"], module.check_mode)
         wait = module.params["renew_before_days"] * DAY_S
         reason = fault(command, directory, address, wait) if command else "there is no openssl yet"
         changed = bool(reason)
@@ -247,8 +269,9 @@ def main() -> None:
         )
     except (CertificateError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(
-            msg=f"No certificate for {address!r} in {directory}: {error}. webapp_address must be "
-            "an IP address or a DNS name, for example 203.0.113.7 or lab.example.org."
+            msg=f"No certificate for {address!r} in {directory}: {error}. The address "
+            "(webapp_address, prometheus_tls_address, node_exporter_tls_address) must be an IP "
+            "address or a DNS name, for example 203.0.113.7 or lab.example.org."
         )
 
 

@@ -90,6 +90,10 @@ options:
     type: list
     elements: str
     default: []
+  monitoring_tls:
+    description: Whether Prometheus and Node Exporter answer over HTTPS, with any certificate.
+    type: bool
+    default: false
   monitoring_user:
     description: Name for Prometheus and Node Exporter; empty when they ask for none.
     type: str
@@ -633,7 +637,7 @@ def closed_port_checks(params: dict[str, Any]) -> list[Check]:
 def monitoring_site(params: dict[str, Any], port: int) -> Site:
     """Return Prometheus or Node Exporter, with the monitoring login."""
     return Site(
-        f"http://{url_host(params['address'])}:{port}",
+        f"{'https' if params['monitoring_tls'] else 'http'}://{url_host(params['address'])}:{port}",
         params["request_timeout"],
         params["monitoring_user"],
         params["monitoring_password"] or "",
@@ -878,6 +882,7 @@ def main() -> None:
             "node_exporter": {"type": "bool", "default": True},
             "node_exporter_port": {"type": "int", "default": 9100},
             "node_exporter_metrics": {"type": "list", "elements": "str", "default": []},
+            "monitoring_tls": {"type": "bool", "default": False},
             "monitoring_user": {"type": "str", "default": ""},
             "monitoring_password": {"type": "str", "no_log": True},
             "grafana": {"type": "bool", "default": True},

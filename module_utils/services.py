@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ _PROPERTIES = (
     "NeedDaemonReload",
     "Result",
     "SubState",
+    "Triggers",
     "UnitFileState",
 )
 _STAMPS = Path("/run/labstack")
@@ -58,6 +60,7 @@ class Unit:
     restarts: int = 0  # by systemd itself, since the last start by hand
     started_ns: int = 0  # wall clock, nanoseconds since 1970; 0 = never
     files: tuple[Path, ...] = ()  # the unit file and its drop-ins
+    triggers: tuple[str, ...] = ()  # the units that a timer starts
 
     @property
     def up(self) -> bool:
@@ -118,6 +121,7 @@ def parse_show(text: str) -> Unit:
         started_ns=parse_timestamp(get("ExecMainStartTimestamp"))
         or parse_timestamp(get("ActiveEnterTimestamp")),
         files=tuple(Path(f) for f in files if f and not f.startswith(_GENERATED)),
+        triggers=tuple(get("Triggers").split()),
     )
 
 
@@ -229,10 +233,17 @@ class Service:
         """Read the unit's state. Raises ServiceError."""
         # The start as systemd recorded it, in microseconds (systemd 248 and later). One computed
         # from the monotonic clock would move when the wall clock is set; a file's time does not.
-        properties = f"--property={','.join(_PROPERTIES)}"
-        return parse_show(
-            self.systemctl("show", "--timestamp=us+utc", properties, self.wanted.unit)
-        )
+        command = ("show", "--timestamp=us+utc", f"--property={','.join(_PROPERTIES)}")
+        unit = parse_show(self.systemctl(*command, self.wanted.unit))
+        # What a timer starts may have changed while the timer itself has not.
+        for name in unit.triggers:
+            other = parse_show(self.systemctl(*command, name))
+            unit = replace_fields(
+                unit,
+                files=unit.files + other.files,
+                need_daemon_reload=unit.need_daemon_reload or other.need_daemon_reload,
+            )
+        return unit
 
     def load(self) -> Unit:
         """Make systemd read the unit's files. Raises ServiceError if it cannot."""

@@ -43,17 +43,19 @@ class Run:
 
 
 class Lab:
-    """A lab with one stand-in host.
+    """A lab with one stand-in host, or several.
 
     Attributes:
         name: the lab's name.
-        host: the host's container, as .lab/ssh_config knows it.
+        hosts: the hosts' names.
+        host: the first host's container, as .lab/ssh_config knows it.
     """
 
-    def __init__(self, name: str) -> None:
-        """Names the lab; `up` starts it."""
+    def __init__(self, name: str, hosts: tuple[str, ...] = ("ec2",)) -> None:
+        """Names the lab and its hosts; `up` starts them."""
         self.name = name
-        self.host = f"labstack-{name}-ec2"
+        self.hosts = hosts
+        self.host = f"labstack-{name}-{hosts[0]}"
         self._environment = {
             **os.environ,
             "LABSTACK_LAB": name,
@@ -62,19 +64,30 @@ class Lab:
         }
 
     def up(self) -> None:
-        """Starts the host, blank where it is new."""
-        self._testbed("up", "--lab", self.name)
+        """Starts the hosts, blank where they are new."""
+        self._testbed("up", "--lab", self.name, "--hosts", ",".join(self.hosts))
 
     def down(self) -> None:
-        """Removes the host with its disks."""
+        """Removes the hosts with their disks."""
         self._testbed("down", "--keep", "--lab", self.name)
 
     @property
     def address(self) -> str:
-        """The host's address now."""
+        """The first host's address now."""
+        return self.addresses[self.host]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses of the hosts that run now, by container."""
         command = [sys.executable, "-m", "testbed", "addresses", "--lab", self.name]
         answer = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-        return answer.stdout.split()[1]
+        found: dict[str, str] = dict(line.split() for line in answer.stdout.splitlines())
+        return found
+
+    def stop(self, name: str) -> None:
+        """Takes the power away from a host."""
+        command = ["docker", "kill", f"labstack-{self.name}-{name}"]
+        subprocess.run(command, check=True, capture_output=True)
 
     def power_cut(self) -> None:
         """Takes the power away from the host and gives it back."""
@@ -84,15 +97,17 @@ class Lab:
     def _testbed(self, *arguments: str) -> None:
         subprocess.run([sys.executable, "-m", "testbed", *arguments], cwd=ROOT, check=True)
 
-    def ssh(self, command: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a shell command on the host as user ubuntu; never raises on its exit status.
+    def ssh(self, command: str, text: str = "", host: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a shell command on a host as user ubuntu; never raises on its exit status.
 
         Args:
             command: the command line.
             text: its standard input.
+            host: the host's name; the first one where none is given.
         """
+        container = f"labstack-{self.name}-{host}" if host else self.host
         return subprocess.run(
-            ["ssh", "-F", ".lab/ssh_config", self.host, command],
+            ["ssh", "-F", ".lab/ssh_config", container, command],
             cwd=ROOT,
             input=text,
             capture_output=True,

@@ -633,3 +633,34 @@ def test_a_file_of_the_future_is_warned_about(
     (warning,) = converge()["warnings"]
     assert "the clock was set back" in warning
     assert f"touch {files}" in warning
+
+
+# --- Timers -----------------------------------------------------------------------------------
+
+
+def timer_and_service(files: Path, need_daemon_reload: str) -> Callable[..., tuple[int, str, str]]:
+    """Return a systemctl that knows a timer and what it starts."""
+    started = "ActiveEnterTimestamp=Tue 2026-11-24 02:35:11.000001 UTC"
+    common = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nCanReload=no"
+    answers = {
+        "tool.timer": f"{common}\n{started}\nTriggers=tool.service\nNeedDaemonReload=no",
+        "tool.service": "LoadState=loaded\nActiveState=inactive\n"
+        f"FragmentPath={files / 'restart'}\nNeedDaemonReload={need_daemon_reload}",
+    }
+    return lambda command: (0, answers.get(command[-1], ""), "")
+
+
+@pytest.mark.parametrize(("age", "action"), [(10**12, "restarted"), (0, "none")])
+def test_a_timer_starts_anew_when_the_unit_that_it_starts_has_changed(
+    age: int, action: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer = services.Service(Wanted("tool.timer"), timer_and_service(files, "no"))
+    started = timer.show().started_ns
+    monkeypatch.setattr(services, "newest", lambda _: (started + age - 1, files / "restart"))
+    assert timer.converge(check=True).action == action
+    assert files / "restart" in timer.show().files
+
+
+def test_systemd_reads_the_unit_again_that_a_timer_starts(files: Path) -> None:
+    timer = services.Service(Wanted("tool.timer"), timer_and_service(files, "yes"))
+    assert timer.show().need_daemon_reload

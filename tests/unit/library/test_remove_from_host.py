@@ -117,3 +117,10 @@ def test_a_mount_point_is_emptied(
     assert run_module(remove_from_host.main, options)["changed"]
     assert list(disk.iterdir()) == []
     assert not run_module(remove_from_host.main, options)["changed"]
+
+
+def test_a_timer_is_a_unit_too(run_module: RunModule, commands: Path) -> None:
+    result = run_module(remove_from_host.main, {"units": ["tool.timer", "tool"]})
+    assert result["removed"] == ["unit tool"]
+    assert "tool.service" in commands.read_text()
+    assert "tool.timer" not in commands.read_text()

@@ -39,7 +39,7 @@ def test_regular_expressions_survive_systemd() -> None:
 def test_text_files_are_served_when_there_is_a_directory() -> None:
     (command,) = unit(node_exporter_textfile_directory="/var/lib/node_exporter")["ExecStart"]
     assert '"--collector.textfile.directory=/var/lib/node_exporter"' in command
-    assert '"--no-collector.textfile"' in unit()["ExecStart"][0]
+    assert '"--no-collector.textfile"' in unit(node_exporter_textfile_directory="")["ExecStart"][0]
 
 
 @pytest.mark.parametrize(

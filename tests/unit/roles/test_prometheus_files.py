@@ -55,7 +55,7 @@ def test_every_exporter_of_the_host_brings_its_jobs() -> None:
     assert names(stack_exporters=[]) == document
     assert names(stack_exporters=["mysqld_exporter"]) == [*document, "mysql"]
     every = ["mysqld_exporter", "blackbox_exporter", "apache_exporter"]
-    assert names(stack_exporters=every) == [*document, "mysql", "web", "ssh", "apache"]
+    assert names(stack_exporters=every) == [*document, "mysql", "apache", "web", "ssh"]
 
 
 def test_an_exporter_without_a_verified_checksum_is_left_out() -> None:
