@@ -11,7 +11,8 @@ preload_app = True
 # The worker's heartbeat file; memory, since the root file system is read-only.
 worker_tmp_dir = "/dev/shm"  # noqa: S108 (tmpfs of the container, nobody else is in it)
 timeout = 30
-graceful_timeout = 20
+# Requests under way are answered within this; Apache gives a graceful stop as long.
+graceful_timeout = 10
 # Longer than Apache keeps an idle connection (ttl=30): Apache closes first.
 keepalive = 75
 # Requests are in Apache's log, with the number that errors carry here.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from flask import request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import BadRequest
 from werkzeug.routing import IntegerConverter
 
 
@@ -38,10 +41,41 @@ class JsonProvider(DefaultJSONProvider):
         """Read JSON.
 
         Raises:
-            ValueError: it is none; NaN and Infinity are none.
+            ValueError: it is none; NaN and Infinity are none, and a name twice in an object is a
+                mistake of which nobody knows what was meant.
         """
-        return super().loads(s, parse_float=Decimal, parse_constant=_refuse_constant, **kwargs)
+        return super().loads(
+            s,
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+            **kwargs,
+        )
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def json_body() -> Mapping[str, object]:
+    """Return the request's JSON object.
+
+    Raises:
+        werkzeug.exceptions.UnsupportedMediaType: the content type is not JSON.
+        werkzeug.exceptions.BadRequest: the body is not JSON, or not an object.
+        werkzeug.exceptions.RequestEntityTooLarge: the body is larger than the application allows.
+    """
+    try:
+        payload = request.get_json()
+    except RecursionError as error:
+        raise BadRequest("The body is nested too deeply.") from error
+    if not isinstance(payload, dict):
+        raise BadRequest('The body must be a JSON object, for example {"name": "…"}.')
+    return payload
