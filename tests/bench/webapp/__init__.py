@@ -1,0 +1,1 @@
+"""What bench of the web application is, and what it is compared with."""
