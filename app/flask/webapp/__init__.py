@@ -70,5 +70,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(resource.blueprint())
     for blueprint in (pages.blueprint, openapi.blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
+    health.init_app(app)
     metrics.init_app(app)
     return app

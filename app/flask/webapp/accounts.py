@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 
 from flask import Flask, current_app
 from sqlalchemy import select
-from sqlalchemy.orm import undefer
+from sqlalchemy.orm import Session, undefer
 
 from webapp import db, logs, passwords
 from webapp.models import User
@@ -149,7 +149,7 @@ def init_app(app: Flask) -> None:
 
 def find(username: str) -> User | None:
     """Return the account with its hash, or None."""
-    with db.session() as session:
+    with db.reading() as connection, Session(connection) as session:
         return session.scalar(
             select(User).where(User.username == username).options(undefer(User.password))
         )
@@ -157,7 +157,7 @@ def find(username: str) -> User | None:
 
 def by_id(user_id: int) -> User | None:
     """Return the account with its hash, or None."""
-    with db.session() as session:
+    with db.reading() as connection, Session(connection) as session:
         return session.get(User, user_id, options=[undefer(User.password)])
 
 

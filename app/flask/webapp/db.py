@@ -9,7 +9,8 @@ from typing import Protocol
 import mysql.connector
 from flask import Flask, current_app
 from mysql.connector import errorcode
-from sqlalchemy import URL, Engine, QueuePool, create_engine, event
+from mysql.connector.connection_cext import CMySQLConnection
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -20,6 +21,10 @@ QUERY_TIMEOUT = 10
 WAIT_TIMEOUT = 5.0
 # Below MySQL's wait_timeout (8 hours): it never closes a connection that is about to be used.
 RECYCLE = 3600
+
+# A transaction of several statements, and a statement that is one by itself.
+TRANSACTION = "READ COMMITTED"
+SINGLE = "AUTOCOMMIT"
 
 NO_SUCH_TABLE = errorcode.ER_NO_SUCH_TABLE
 BAD_FIELD = errorcode.ER_BAD_FIELD_ERROR
@@ -59,12 +64,23 @@ class Address(Protocol):
     def pool_size(self) -> int: ...  # noqa: D102
 
 
-def make_engine(settings: Address, query_timeout: int = QUERY_TIMEOUT) -> Engine:
+class _MySQL(CMySQLConnection):  # type: ignore[misc]
+    """A connection that the pool alone asks whether it is alive: once a use, not once a cursor."""
+
+    def is_connected(self) -> bool:
+        """Say yes; where that is wrong, the statement fails, as it may at any time."""
+        return True
+
+
+def make_engine(
+    settings: Address, query_timeout: int = QUERY_TIMEOUT, isolation: str = TRANSACTION
+) -> Engine:
     """Return an engine; it opens a connection only when one is needed.
 
     Args:
         settings: where the database is, and as whom.
         query_timeout: seconds after which a statement without an answer is given up.
+        isolation: of its connections, as they come.
     """
     engine = create_engine(
         URL.create(
@@ -85,7 +101,8 @@ def make_engine(settings: Address, query_timeout: int = QUERY_TIMEOUT) -> Engine
         pool_use_lifo=True,
         # A restart of MySQL costs nobody an error: a dead connection is noticed and replaced.
         pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
+        isolation_level=isolation,
+        skip_autocommit_rollback=True,
         # An error's text never carries what users sent: passwords, addresses.
         hide_parameters=True,
         connect_args={
@@ -100,7 +117,7 @@ def make_engine(settings: Address, query_timeout: int = QUERY_TIMEOUT) -> Engine
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, arguments: object, options: object) -> object:
         try:
-            return mysql.connector.connect(*arguments, **options)  # type: ignore[misc]
+            return _MySQL(*arguments, **options)  # type: ignore[misc, arg-type]
         except mysql.connector.Error as error:
             # Whatever its class: access denied while a password changes, an unknown host, a server
             # that is starting.
@@ -110,16 +127,10 @@ def make_engine(settings: Address, query_timeout: int = QUERY_TIMEOUT) -> Engine
 
 
 @contextmanager
-def session_of(engine: Engine) -> Iterator[Session]:
-    """Lend a session whose transaction is committed at the end, or rolled back by an exception.
-
-    Raises:
-        DuplicateError: a unique key holds the value already.
-        DatabaseUnavailableError: see there. Whether a change took place is unknown.
-    """
+def _told() -> Iterator[None]:
+    """Turn errors of the driver and the pool into those of this module."""
     try:
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        yield
     except IntegrityError as error:
         if getattr(error.orig, "errno", None) != errorcode.ER_DUP_ENTRY:
             raise
@@ -132,6 +143,18 @@ def session_of(engine: Engine) -> Iterator[Session]:
         if _is_outage(error):
             raise DatabaseUnavailableError(str(error.orig)) from error
         raise
+
+
+@contextmanager
+def session_of(engine: Engine) -> Iterator[Session]:
+    """Lend a session whose transaction is committed at the end, or rolled back by an exception.
+
+    Raises:
+        DuplicateError: a unique key holds the value already.
+        DatabaseUnavailableError: see there. Whether a change took place is unknown.
+    """
+    with _told(), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
 
 
 def _is_outage(error: DBAPIError) -> bool:
@@ -151,12 +174,29 @@ def _is_outage(error: DBAPIError) -> bool:
 
 def init_app(app: Flask, settings: Address) -> None:
     """Give the application its pool."""
-    app.extensions["engine"] = make_engine(settings)
+    engine = make_engine(settings, isolation=SINGLE)
+    app.extensions["engine"] = engine
+    app.extensions["changing_engine"] = engine.execution_options(isolation_level=TRANSACTION)
 
 
 def session() -> AbstractContextManager[Session]:
-    """Lend a session of the current application; see session_of."""
-    return session_of(current_app.extensions["engine"])
+    """Lend a session of the current application, to change something; see session_of."""
+    return session_of(current_app.extensions["changing_engine"])
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """Lend a connection of the current application, to read.
+
+    Each statement sees what is committed by then. It takes two round trips, one of which asks
+    whether MySQL is there; that of a session takes eight.
+
+    Raises:
+        DatabaseUnavailableError: see there.
+    """
+    engine: Engine = current_app.extensions["engine"]
+    with _told(), engine.connect() as connection:
+        yield connection
 
 
 def pool_use(app: Flask) -> tuple[int, int]:

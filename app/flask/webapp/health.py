@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, jsonify
+import json
+from collections.abc import Iterable
+
+from flask import Blueprint, Flask, Response, current_app, jsonify
 from sqlalchemy import text
 
-from webapp import db
+from webapp import db, logs
+from webapp.metrics import ROUTE, Environment, Start, Wsgi
 
 blueprint = Blueprint("health", __name__)
 
 
-def _answer(**more: str) -> Response:
-    response = jsonify(status="ok", **more, release=current_app.extensions["settings"].release)
-    response.cache_control.no_store = True
-    return response
+class Alive:
+    """Answers /healthz before Flask does: whoever looks often costs a sixth of what Flask takes.
+
+    That the process answers is all it says; MySQL is not asked.
+    """
+
+    def __init__(self, application: Wsgi, release: str) -> None:
+        """Make the answer.
+
+        Args:
+            application: what answers everything else.
+            release: of the application.
+        """
+        self._application = application
+        self._body = json.dumps({"status": "ok", "release": release}).encode() + b"\n"
+        self._headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(self._body))),
+            ("Cache-Control", "no-store"),
+        ]
+
+    def __call__(self, environ: Environment, start_response: Start) -> Iterable[bytes]:
+        """Answer."""
+        method = environ["REQUEST_METHOD"]
+        if environ["PATH_INFO"] != "/healthz" or method not in {"GET", "HEAD"}:
+            return self._application(environ, start_response)
+        environ[ROUTE] = "/healthz"
+        number = logs.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        start_response("200 OK", [*self._headers, ("X-Request-Id", number)])
+        return [b"" if method == "HEAD" else self._body]
 
 
-@blueprint.get("/healthz")
-def healthz() -> Response:
-    """Say that the process answers; MySQL is not asked."""
-    return _answer()
+def init_app(app: Flask) -> None:
+    """Put /healthz before the application."""
+    release = app.extensions["settings"].release
+    app.wsgi_app = Alive(app.wsgi_app, release)  # type: ignore[method-assign]
 
 
 @blueprint.get("/readyz")
@@ -28,6 +58,9 @@ def readyz() -> Response:
 
     200, or 503 from the handler of DatabaseUnavailableError.
     """
-    with db.session() as session:
-        session.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-    return _answer(database="ok")
+    with db.reading() as connection:
+        connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    settings = current_app.extensions["settings"]
+    response = jsonify(status="ok", database="ok", release=settings.release)
+    response.cache_control.no_store = True
+    return response

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Connection, Select, func, or_, select
 
 from webapp.i18n import N_
-from webapp.models import Product, Row, User
+from webapp.models import Product, Row, User, columns
 from webapp.schemas import InvalidBodyError
 
 PER_PAGE = 50
@@ -105,32 +104,31 @@ class Listing:
             raise InvalidBodyError(errors)
         return Query(page, per_page, q, sort)
 
-    def read(self, session: Session, query: Query) -> Page:
-        """Return a page of the list."""
-        column = getattr(self.model, query.column)
+    def read(self, connection: Connection, query: Query) -> Page:
+        """Return a page of the list; its rows are columns by name."""
+        table = self.model.__table__
+        column = table.c[query.column]
         order = [column.desc() if query.descending else column.asc()]
         if query.column != "id":
             # Equal ones keep their order from page to page.
-            order.append(self.model.id.desc() if query.descending else self.model.id.asc())
-        rows = session.scalars(
-            self._matching(select(self.model), query.q)
+            order.append(table.c.id.desc() if query.descending else table.c.id.asc())
+        rows = connection.execute(
+            self._matching(select(*columns(self.model)), query.q)
             .order_by(*order)
             .limit(query.per_page)
             .offset((query.page - 1) * query.per_page)
         ).all()
-        total = session.scalar(
-            self._matching(select(func.count()).select_from(self.model), query.q)
-        )
+        total = connection.scalar(self._matching(select(func.count()).select_from(table), query.q))
         return Page(rows, total or 0, query)
 
     def _matching(self, statement: Select[Any], q: str) -> Select[Any]:
         if not q:
             return statement
-        columns: list[InstrumentedAttribute[str]] = [
-            getattr(self.model, name) for name in self.searched
-        ]
+        table = self.model.__table__
         # autoescape: % and _ are looked for as they are.
-        return statement.where(or_(*(column.contains(q, autoescape=True) for column in columns)))
+        return statement.where(
+            or_(*(table.c[name].contains(q, autoescape=True) for name in self.searched))
+        )
 
 
 def _number(

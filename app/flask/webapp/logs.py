@@ -44,6 +44,11 @@ def logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
+def request_id(given: str) -> str:
+    """Return the request's number: the given one where it is one, else a new one."""
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
 def to_stderr() -> None:
     """Send what `webapp` and its modules log to standard error."""
     root = logging.getLogger("webapp")
@@ -61,8 +66,7 @@ def init_app(app: Flask) -> None:
     @app.before_request
     def number() -> None:
         # Apache gives the number, and takes none from its clients.
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.request_id = request_id(request.headers.get("X-Request-Id", ""))
 
     @app.after_request
     def tell(response: Response) -> Response:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import FetchedValue, String
+from sqlalchemy import Column, FetchedValue, String, inspect
 from sqlalchemy.dialects.mysql import BIGINT, DECIMAL, INTEGER, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
 
@@ -53,3 +53,14 @@ class Product(Row):
     price: Mapped[Decimal] = mapped_column(DECIMAL(10, 2))
     stock: Mapped[int] = mapped_column(INTEGER(unsigned=True), default=0)
 
+
+def columns(model: type[Row]) -> list[Column[Any]]:
+    """Return the columns of a table that are loaded without being asked for: never a password."""
+    attributes = inspect(model).column_attrs
+    return [
+        column
+        for attribute in attributes
+        if not attribute.deferred
+        for column in attribute.columns
+        if isinstance(column, Column)
+    ]

@@ -6,17 +6,20 @@ A password's hash never leaves this module and `accounts`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
+from sqlalchemy import Select, bindparam, select
 from werkzeug.exceptions import Conflict, NotFound
 
 from webapp import auth, db, logs
 from webapp.i18n import N_
 from webapp.listing import Listing, Page, Query
-from webapp.models import Row, User
+from webapp.models import Row, User, columns
 from webapp.passwords import hash_password
 
-T = TypeVar("T", bound=Row)
+T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 logger = logs.logger("webapp.store")
 
@@ -25,21 +28,27 @@ OWN_ACCOUNT = N_("The account one is signed in with cannot be deleted.")
 
 def page(listing: Listing, query: Query) -> Page:
     """Return a page of a list."""
-    with db.session() as session:
-        return listing.read(session, query)
+    with db.reading() as connection:
+        return listing.read(connection, query)
 
 
-def get(model: type[T], row_id: int) -> T:
-    """Return a row.
+def get(model: type[Row], row_id: int) -> Any:
+    """Return a row's columns that may be shown, by name: to be looked at, not to be changed.
 
     Raises:
         werkzeug.exceptions.NotFound: there is none with this id.
     """
-    with db.session() as session:
-        return _found(session.get(model, row_id), model, row_id)
+    with db.reading() as connection:
+        row = connection.execute(_one(model), {"row_id": row_id}).one_or_none()
+    return _found(row, model, row_id)
 
 
-def add(model: type[T], values: Mapping[str, Any]) -> T:
+@cache
+def _one(model: type[Row]) -> Select[Any]:
+    return select(*columns(model)).where(model.__table__.c.id == bindparam("row_id"))
+
+
+def add(model: type[R], values: Mapping[str, Any]) -> R:
     """Insert a row and return it with what MySQL has set.
 
     Raises:
@@ -54,7 +63,7 @@ def add(model: type[T], values: Mapping[str, Any]) -> T:
     return row
 
 
-def change(model: type[T], row_id: int, values: Mapping[str, Any]) -> T:
+def change(model: type[R], row_id: int, values: Mapping[str, Any]) -> R:
     """Set the given columns and return the row.
 
     Raises:
@@ -76,7 +85,7 @@ def change(model: type[T], row_id: int, values: Mapping[str, Any]) -> T:
     return row
 
 
-def delete(model: type[T], row_id: int) -> None:
+def delete(model: type[Row], row_id: int) -> None:
     """Delete a row.
 
     Raises:
@@ -92,7 +101,7 @@ def delete(model: type[T], row_id: int) -> None:
     _tell("delete", row)
 
 
-def _found(row: T | None, model: type[T], row_id: int) -> T:
+def _found(row: T | None, model: type[Row], row_id: int) -> T:
     if row is None:
         raise NotFound(f"There is no {model.noun} {row_id}.")
     return row
