@@ -67,8 +67,7 @@ def text(
                 lines and character in "\n\r\t"
             ):
                 raise problem(N_("must not have control characters"))
-        # `$` would let a line break pass at the end, were it not for the check above.
-        if whole and not whole.match(value):
+        if whole and not whole.fullmatch(value):
             raise problem(expected)
         return value
 
@@ -99,7 +98,7 @@ def integer(minimum: int, maximum: int) -> Rule:
 
 def money(value: object) -> Decimal:
     """Rule for an amount: 0 to 99999999.99, text or number, at most two decimals, never rounded."""
-    if isinstance(value, str) and not re.match(MONEY, value):
+    if isinstance(value, str) and not re.fullmatch(MONEY, value):
         raise problem(N_("must be an amount like {example}"), example="12.50")
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise problem(N_("must be an amount like {example}"), example="12.50")

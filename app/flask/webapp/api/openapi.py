@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
+from webapp import auth
 from webapp.api.resource import Resource
 from webapp.api.resources import RESOURCES
 from webapp.listing import MAX_PER_PAGE, MAX_SEARCH, PER_PAGE
@@ -199,8 +200,6 @@ def document(release: str) -> Json:
 
 
 def _release() -> str:
-    from flask import current_app  # noqa: PLC0415
-
     release: str = current_app.extensions["settings"].release
     return release
 
@@ -215,4 +214,6 @@ def openapi() -> Response:
 def docs() -> str:
     """Describe the API to people."""
     described = document(_release())
+    # The page's head shows who is signed in.
+    auth.current_user()
     return render_template("docs.html", document=described, schemas=described["components"]["schemas"])
