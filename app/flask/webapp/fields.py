@@ -19,7 +19,15 @@ from webapp.i18n import N_
 
 Rule = Callable[[object], Any]
 
-EMAIL = r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$"
+# Patterns are regular expressions of Python and of ECMA-262 (JSON Schema) alike.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+LINE = rf"^[^{_CONTROL}]*$"
+# More than blanks.
+WORDS = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+LINES = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+EMAIL = (
+    rf"^[^@\s{_CONTROL}]{{1,64}}@[^@\s.{_CONTROL}]+(\.[^@\s.{_CONTROL}]+)+$"
+)
 USERNAME = r"^[A-Za-z0-9._-]+$"
 MONEY = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"
 MAX_MONEY = Decimal("99999999.99")
@@ -120,7 +128,7 @@ def money(value: object) -> Decimal:
 Name = Annotated[
     str,
     PlainValidator(text(maximum=100)),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": WORDS}),
 ]
 Email = Annotated[
     str,
@@ -161,13 +169,14 @@ Password = Annotated[
             "writeOnly": True,
             "minLength": 8,
             "maxLength": 128,
+            "pattern": LINE,
         }
     ),
 ]
 Description = Annotated[
     str,
     PlainValidator(text(minimum=0, maximum=1000, lines=True)),
-    WithJsonSchema({"type": "string", "maxLength": 1000}),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "pattern": LINES}),
 ]
 Price = Annotated[
     Decimal,

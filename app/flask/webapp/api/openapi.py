@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from webapp import auth
 from webapp.api.resource import Resource
 from webapp.api.resources import RESOURCES
-from webapp.listing import MAX_PER_PAGE, MAX_SEARCH, PER_PAGE
+from webapp.listing import MAX_PAGE, MAX_PER_PAGE, MAX_SEARCH, PER_PAGE
 from webapp.schemas import Error
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
@@ -53,7 +53,7 @@ def _security(*, free: bool) -> Json:
 def _list(resource: Resource) -> Json:
     columns = resource.listing.sortable
     parameters = [
-        ("page", {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1}, "Page."),
+        ("page", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 1}, "Page."),
         (
             "per_page",
             {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": PER_PAGE},
