@@ -27,7 +27,7 @@ from sqlalchemy import Engine, text
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from webapp import create_app, db, migrate
+from webapp import accounts, create_app, db, migrate
 from webapp.config import MigrationSettings, Settings
 from webapp.models import User
 from webapp.passwords import hash_password
@@ -178,11 +178,27 @@ def admin_hash() -> str:
     return hash_password(ADMIN_PASSWORD)
 
 
-@pytest.fixture
-def app(settings: Settings, admin_hash: str) -> Iterator[Flask]:
-    """The application with no products, and one account."""
+class Client(FlaskClient):
+    """A client that takes each answer to its end, as every server does."""
+
+    def open(self, *arguments: Any, **more: Any) -> Any:
+        return super().open(*arguments, **{"buffered": True, **more})
+
+
+@pytest.fixture(scope="session")
+def application(settings: Settings) -> Iterator[Flask]:
+    """The application for all tests, which keeps its connections."""
     app = create_app(settings)
-    with app.app_context(), db.session() as session:
+    app.test_client_class = Client
+    yield app
+    app.extensions["engine"].dispose()
+
+
+@pytest.fixture
+def app(application: Flask, admin_hash: str) -> Flask:
+    """The application with no products and one account, that has forgotten who it knew."""
+    accounts.init_app(application)
+    with application.app_context(), db.session() as session:
         session.execute(text("DELETE FROM users"))
         session.execute(text("DELETE FROM products"))
         session.add(
@@ -193,8 +209,7 @@ def app(settings: Settings, admin_hash: str) -> Iterator[Flask]:
                 password=admin_hash,
             )
         )
-    yield app
-    app.extensions["engine"].dispose()
+    return application
 
 
 @pytest.fixture
@@ -203,7 +218,7 @@ def lonely_app(translations: Path) -> Flask:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    return create_app(
+    app = create_app(
         Settings(
             database_host="127.0.0.1",
             database_port=port,
@@ -214,6 +229,8 @@ def lonely_app(translations: Path) -> Flask:
             translations=str(translations),
         )
     )
+    app.test_client_class = Client
+    return app
 
 
 @pytest.fixture

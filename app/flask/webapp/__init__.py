@@ -12,11 +12,7 @@ from webapp import accounts, auth, db, errors, health, i18n, logs, metrics, page
 from webapp.api import openapi
 from webapp.api.resources import RESOURCES
 from webapp.config import Settings
-from webapp.web import IdConverter, JsonProvider
-
-# Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
-# the first to refuse, and this holds for whoever comes to Flask by itself.
-MAX_BODY_BYTES = 64 * 1024
+from webapp.web import MAX_BODY_BYTES, IdConverter, JsonProvider, bound_body
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -61,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         return response
 
     logs.init_app(app)
+    app.before_request(bound_body)
     errors.init_app(app)
     db.init_app(app, settings)
     i18n.init_app(app, settings.translations)

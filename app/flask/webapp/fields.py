@@ -19,7 +19,15 @@ from webapp.i18n import N_
 
 Rule = Callable[[object], Any]
 
-EMAIL = r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$"
+# Patterns are regular expressions of Python and of ECMA-262 (JSON Schema) alike.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+LINE = rf"^[^{_CONTROL}]*$"
+# More than blanks.
+WORDS = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+LINES = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+EMAIL = (
+    rf"^[^@\s{_CONTROL}]{{1,64}}@[^@\s.{_CONTROL}]+(\.[^@\s.{_CONTROL}]+)+$"
+)
 USERNAME = r"^[A-Za-z0-9._-]+$"
 MONEY = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"
 MAX_MONEY = Decimal("99999999.99")
@@ -67,8 +75,7 @@ def text(
                 lines and character in "\n\r\t"
             ):
                 raise problem(N_("must not have control characters"))
-        # `$` would let a line break pass at the end, were it not for the check above.
-        if whole and not whole.match(value):
+        if whole and not whole.fullmatch(value):
             raise problem(expected)
         return value
 
@@ -99,7 +106,7 @@ def integer(minimum: int, maximum: int) -> Rule:
 
 def money(value: object) -> Decimal:
     """Rule for an amount: 0 to 99999999.99, text or number, at most two decimals, never rounded."""
-    if isinstance(value, str) and not re.match(MONEY, value):
+    if isinstance(value, str) and not re.fullmatch(MONEY, value):
         raise problem(N_("must be an amount like {example}"), example="12.50")
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise problem(N_("must be an amount like {example}"), example="12.50")
@@ -121,7 +128,7 @@ def money(value: object) -> Decimal:
 Name = Annotated[
     str,
     PlainValidator(text(maximum=100)),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": WORDS}),
 ]
 Email = Annotated[
     str,
@@ -162,13 +169,14 @@ Password = Annotated[
             "writeOnly": True,
             "minLength": 8,
             "maxLength": 128,
+            "pattern": LINE,
         }
     ),
 ]
 Description = Annotated[
     str,
     PlainValidator(text(minimum=0, maximum=1000, lines=True)),
-    WithJsonSchema({"type": "string", "maxLength": 1000}),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "pattern": LINES}),
 ]
 Price = Annotated[
     Decimal,

@@ -97,9 +97,9 @@ class Table:
         """Go to the list."""
         return redirect(url_for(f"pages.{self.name}"), 303)
 
-    def address(self, page: listing.Page, **changes: object) -> str:
+    def address(self, shown: listing.Page, /, **changes: object) -> str:
         """Return the address of the list with the search of now and some changes."""
-        query = page.query
+        query = shown.query
         now = {"q": query.q, "sort": query.sort, "per_page": query.per_page, **changes}
         usual = {"q": "", "sort": "id", "per_page": int(PER_PAGE), "page": 1}
         rest = {name: value for name, value in now.items() if value != usual.get(name)}
@@ -126,10 +126,11 @@ PRODUCTS = Table(
 def guard() -> ResponseReturnValue | None:
     """Send whoever is not signed in to the login, and refuse a form without its token."""
     changes = request.method not in auth.SAFE_METHODS
-    if request.endpoint not in OPEN or (changes and request.endpoint == "pages.products"):
-        if auth.current_user() is None:
-            here = request.full_path.rstrip("?") if not changes else ""
-            return redirect(url_for("pages.login_form", next=here or None), 303)
+    # Pages for everybody show who is signed in, too.
+    user = auth.current_user()
+    if user is None and request.endpoint not in OPEN:
+        here = None if changes else request.full_path.rstrip("?")
+        return redirect(url_for("pages.login_form", next=here), 303)
     if changes:
         auth.csrf.protect()
     return None

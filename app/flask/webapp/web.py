@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -9,8 +10,16 @@ from typing import Any, NoReturn
 
 from flask import request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
+
+
+# Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
+# the first to refuse, and this holds for whoever comes to Flask by itself.
+MAX_BODY_BYTES = 64 * 1024
+# What is read of a body that is too large before the connection is closed over it: who still sends
+# then does not get to read the answer.
+MAX_DRAINED_BYTES = 1024 * 1024
 
 
 class IdConverter(IntegerConverter):
@@ -79,3 +88,28 @@ def json_body() -> Mapping[str, object]:
     if not isinstance(payload, dict):
         raise BadRequest('The body must be a JSON object, for example {"name": "…"}.')
     return payload
+
+
+def bound_body() -> None:
+    """Hold a body without a length (chunked) to MAX_BODY_BYTES, too.
+
+    Werkzeug cuts such a body off at its limit without a word, and the rest of it would be taken
+    for the whole.
+
+    Raises:
+        werkzeug.exceptions.RequestEntityTooLarge: it is larger.
+    """
+    environ = request.environ
+    if "wsgi.input_terminated" not in environ or request.content_length is not None:
+        return
+    stream = environ["wsgi.input"]
+    body = stream.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        stream.read(MAX_DRAINED_BYTES)
+        raise RequestEntityTooLarge
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    del environ["wsgi.input_terminated"]
+    # What follows takes the length for certain only without it.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    request.__dict__.pop("content_length", None)

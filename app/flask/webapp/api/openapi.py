@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic.json_schema import models_json_schema
 
+from webapp import auth
 from webapp.api.resource import Resource
 from webapp.api.resources import RESOURCES
-from webapp.listing import MAX_PER_PAGE, MAX_SEARCH, PER_PAGE
+from webapp.listing import MAX_PAGE, MAX_PER_PAGE, MAX_SEARCH, PER_PAGE
 from webapp.schemas import Error
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
@@ -52,7 +53,7 @@ def _security(*, free: bool) -> Json:
 def _list(resource: Resource) -> Json:
     columns = resource.listing.sortable
     parameters = [
-        ("page", {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1}, "Page."),
+        ("page", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 1}, "Page."),
         (
             "per_page",
             {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": PER_PAGE},
@@ -199,8 +200,6 @@ def document(release: str) -> Json:
 
 
 def _release() -> str:
-    from flask import current_app  # noqa: PLC0415
-
     release: str = current_app.extensions["settings"].release
     return release
 
@@ -215,4 +214,6 @@ def openapi() -> Response:
 def docs() -> str:
     """Describe the API to people."""
     described = document(_release())
+    # The page's head shows who is signed in.
+    auth.current_user()
     return render_template("docs.html", document=described, schemas=described["components"]["schemas"])

@@ -13,7 +13,10 @@ def table(name: str, definition: str) -> None:
         name: the table.
         definition: what stands between the parentheses of CREATE TABLE.
     """
-    op.execute(f"CREATE TABLE IF NOT EXISTS {name} ({definition}) DEFAULT CHARSET = utf8mb4")
+    op.execute(
+        f"CREATE TABLE IF NOT EXISTS {name} ({definition})"
+        " DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_0900_ai_ci"
+    )
 
 
 def index(table_name: str, name: str, columns: str) -> None:
