@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Threads of the one gunicorn worker, and the most connections to MySQL (which allows 30 in all).
+# Threads that answer (serve.py), and the most connections to MySQL (which allows 30 in all).
 THREADS = 8
 
 
