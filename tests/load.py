@@ -13,12 +13,12 @@ import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tests.ask import ask
 
 if TYPE_CHECKING:
-    import subprocess
+    from collections.abc import Callable
 
 CLIENTS = 256
 SLOW = 200
@@ -28,13 +28,6 @@ PATIENCE = 40.0
 # Seconds between two bytes of a slow client.
 TRICKLE = 0.5
 SERVICES = ("apache", "flask-app", "mysql")
-
-
-class Shell(Protocol):
-    """Something with a shell on the host: tests.lab.Lab."""
-
-    def ssh(self, command: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a shell command."""
 
 
 @dataclass
@@ -62,8 +55,8 @@ class Outcome:
         ordered = sorted(self.seconds) or [0.0]
         p50, p99 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
         return (
-            f"answers by status {many}; p50 {p50:.2f} s, p99 {p99:.2f} s, longest {ordered[-1]:.2f} s;"
-            f" {self.cut} slow connections cut"
+            f"answers by status {many}; p50 {p50:.2f} s, p99 {p99:.2f} s,"
+            f" longest {ordered[-1]:.2f} s; {self.cut} slow connections cut"
         )
 
 
@@ -164,10 +157,13 @@ def settled(address: str, normal: float, limit: float) -> float:
     return time.monotonic() - began
 
 
-def states(shell: Shell) -> dict[str, object]:
-    """When each container was started, and whether and how often something ended it."""
+def states(run: Callable[[str], str]) -> dict[str, object]:
+    """When each container was started, and whether and how often something ended it.
+
+    Args:
+        run: runs a shell command on the host as root and returns what it prints.
+    """
     names = " ".join(f"webapp-{service}-1" for service in SERVICES)
-    found = json.loads(shell.ssh(f"sudo docker inspect {names}").stdout)
     return {
         container["Name"]: (
             container["State"]["StartedAt"],
@@ -175,5 +171,5 @@ def states(shell: Shell) -> dict[str, object]:
             container["State"]["OOMKilled"],
             container["RestartCount"],
         )
-        for container in found
+        for container in json.loads(run(f"docker inspect {names}"))
     }

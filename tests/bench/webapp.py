@@ -8,10 +8,10 @@ through Apache. Measured are /healthz, one product (a SELECT by primary key) and
   gunicorn   the application in gunicorn's threads
   deployed   the application as it is deployed; also over HTTPS
 
-Prints requests a second, latency, refused requests, processor time a request, and memory: medians of
-the rounds. Other load on the machine changes all but the processor time; `load` is printed, and
-figures of different runs compare only when both were calm. With --attack SECONDS: what many and slow
-clients do to it instead (tests/load.py).
+Prints requests a second, latency, refused requests, processor time a request, and memory: medians
+of the rounds. Other load on the machine changes all but the processor time; `load` is printed, and
+figures of different runs compare only when both were calm. With --attack SECONDS: what many and
+slow clients do to it instead (tests/load.py).
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ services:
   flask-app:
     image: {IMAGE}
     command: [gunicorn, --bind=0.0.0.0:5000, --worker-class=gthread, --threads=8, --preload,
-              --keep-alive=75, --worker-tmp-dir=/dev/shm, --no-control-socket, "webapp:create_app()"]
+              --keep-alive=75, --worker-tmp-dir=/dev/shm, --no-control-socket,
+              "webapp:create_app()"]
 """
 BASELINE = f"""\
 services:
@@ -126,8 +127,8 @@ def seed(lab: Lab) -> int:
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {PRODUCTS})
         SELECT CONCAT('{PREFIX}', i), 'One of many products of the same kind', i / 7, i FROM n;
         """,
-    )  # noqa: S608
-    return int(sql(lab, f"SELECT MAX(id) FROM products WHERE name LIKE '{PREFIX}%'"))  # noqa: S608
+    )
+    return int(sql(lab, f"SELECT MAX(id) FROM products WHERE name LIKE '{PREFIX}%'"))
 
 
 def used(lab: Lab) -> dict[str, tuple[int, int]]:
@@ -243,13 +244,13 @@ def rounds(lab: Lab, repeat: int, seconds: int, variants: list[str]) -> None:
 
 def withstand(lab: Lab, seconds: int) -> None:
     """Prints what many and slow clients do to the application."""
-    before = states(lab)
+    before = states(lambda command: on_host(lab, f"sudo {command}"))
     normal = latency(lab.address)
     print(attack(lab.address, seconds).table())
     print(
         f"answers as before ({normal * 1e3:.0f} ms) after {settled(lab.address, normal, 60):.1f} s"
     )
-    after = states(lab)
+    after = states(lambda command: on_host(lab, f"sudo {command}"))
     print("containers: " + ("as before" if after == before else f"{before} -> {after}"))
     print("memory, MiB: " + "   ".join(f"{n} {m / 2**20:.0f}" for n, (_, m) in used(lab).items()))
 
@@ -295,7 +296,7 @@ def main() -> int:
                 )
             finally:
                 deploy(lab, "deployed")
-                sql(lab, f"DELETE FROM products WHERE name LIKE '{PREFIX}%'")  # noqa: S608
+                sql(lab, f"DELETE FROM products WHERE name LIKE '{PREFIX}%'")
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

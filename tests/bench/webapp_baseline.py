@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from flask import Flask, Response, jsonify
 from sqlalchemy import NullPool, create_engine
-from webapp import create_app
 from werkzeug.middleware.proxy_fix import ProxyFix
+
+from webapp import create_app
 
 app = create_app()
 for name in ("engine", "changing_engine"):
