@@ -20,15 +20,15 @@ DRAIN = 10
 IDLE = 60_000
 
 
-def server(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int = 5000) -> Granian:  # noqa: S104
-    """Return the server of an application, not yet started.
+def serve(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int = 5000) -> None:  # noqa: S104
+    """Serve an application until a signal ends it.
 
     Args:
         target: module and factory of the application.
         address: where it listens.
         port: where it listens.
     """
-    return Granian(
+    Granian(
         target,
         address=address,
         port=port,
@@ -43,8 +43,8 @@ def server(target: str = "webapp:create_app", address: str = "0.0.0.0", port: in
         # Requests are in Apache's log, with the number that errors carry in the application's.
         log_access=False,
         log_level=LogLevels.warning,
-    )
+    ).serve()
 
 
 if __name__ == "__main__":
-    server().serve()
+    serve()
