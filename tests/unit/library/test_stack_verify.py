@@ -105,17 +105,30 @@ class Stack:
     def http(self, request: _Handler, path: str, query: dict[str, str], body: str) -> Answer:
         if path.startswith("/api/"):
             return self._api(request, path, query, body)
-        return as_json({"status": "ok"}) if path == "/healthz" else (200, HTML, "<h1>Hola</h1>")
+        if path == "/metrics":
+            return 403, HTML, "<h1>Forbidden</h1>"
+        return as_json({"status": "ok"}) if path == "/readyz" else (200, HTML, "<h1>Hola</h1>")
 
     https = http
 
     def _api(self, request: _Handler, path: str, query: dict[str, str], body: str) -> Answer:
         if request.command == "GET" and path == "/api/products":
-            limit, offset = int(query["limit"]), int(query["offset"])
-            assert limit <= 100
-            rows = [self.products[number] for number in sorted(self.products)]
-            return as_json({"items": rows[offset : offset + limit], "total": len(rows)})
-        if request.command != "GET" and request.login() != f"admin:{PASSWORDS['webapp']}":
+            per_page, page = int(query["per_page"]), int(query["page"])
+            assert per_page <= 100
+            assert query["sort"] == "-id"
+            rows = [
+                self.products[number]
+                for number in sorted(self.products, reverse=True)
+                if query["q"] in self.products[number]["name"]
+            ]
+            return as_json(
+                {
+                    "items": rows[(page - 1) * per_page : page * per_page],
+                    "total": len(rows),
+                    "pages": max(1, -(-len(rows) // per_page)),
+                }
+            )
+        if (request.command != "GET" or path == "/api/users") and request.login() != f"admin:{PASSWORDS['webapp']}":
             return as_json({"error": "unauthorized"}, 401)
         if request.command == "POST":
             row = {"id": self.next_id, **json.loads(body)}
@@ -374,7 +387,7 @@ def test_a_page_that_is_no_page(run_module: RunModule, stack: Stack) -> None:
 
 def test_an_application_without_its_database(run_module: RunModule, stack: Stack) -> None:
     error = as_json({"error": "database unavailable"}, 503)
-    for request in ("GET /healthz", "GET /products", "GET /api/products"):
+    for request in ("GET /readyz", "GET /products", "GET /api/products"):
         stack.instead[f"https {request}"] = error
     text = fails(run_module, stack)
     assert text.startswith("3 of 17 checks failed:")
@@ -635,6 +648,6 @@ def test_checks_run_at_the_same_time(run_module: RunModule, stack: Stack) -> Non
         time.sleep(0.3)
         return 200, HTML, "<h1>x</h1>"
 
-    for request in ("http GET /", "https GET /", "https GET /products", "https GET /healthz"):
+    for request in ("http GET /", "https GET /", "https GET /products", "https GET /readyz"):
         stack.instead[request] = slow
     assert run_module(verify.main, options(stack))["seconds"] < 0.3 * 3
