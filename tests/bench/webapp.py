@@ -33,12 +33,18 @@ from tests.load import attack, latency, settled, states
 HERE = Path(__file__).parent
 SERVICES = ("flask-app", "apache", "mysql")
 CLIENTS = 16
-PRODUCTS = 10_000
 CONVERGE = "molecule/webapp/converge.yml"
 FOLDER = "/home/ubuntu/bench"
 IMAGE = "labstack/bench-gunicorn"
-# Of the products that the bench makes.
-PREFIX = "bench-product-"
+# Makes 10,000 products, and shows the id of one.
+SEED = """
+SET SESSION cte_max_recursion_depth = 10000;
+INSERT INTO products (name, description, price, stock)
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+SELECT CONCAT('bench-product-', i), 'One of many products of the same kind', i / 7, i FROM n;
+SELECT MAX(id) FROM products;
+"""
+UNSEED = "DELETE FROM products WHERE name LIKE 'bench-product-%'"
 
 # Says what each container has used: processor time (ns) and memory without idle file cache (bytes).
 USED = """
@@ -118,17 +124,8 @@ def sql(lab: Lab, statements: str) -> str:
 
 def seed(lab: Lab) -> int:
     """Makes the products; returns the id of one."""
-    sql(
-        lab,
-        f"""
-        DELETE FROM products WHERE name LIKE '{PREFIX}%';
-        SET SESSION cte_max_recursion_depth = {PRODUCTS};
-        INSERT INTO products (name, description, price, stock)
-        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {PRODUCTS})
-        SELECT CONCAT('{PREFIX}', i), 'One of many products of the same kind', i / 7, i FROM n;
-        """,
-    )
-    return int(sql(lab, f"SELECT MAX(id) FROM products WHERE name LIKE '{PREFIX}%'"))
+    sql(lab, UNSEED)
+    return int(sql(lab, SEED))
 
 
 def used(lab: Lab) -> dict[str, tuple[int, int]]:
@@ -296,7 +293,7 @@ def main() -> int:
                 )
             finally:
                 deploy(lab, "deployed")
-                sql(lab, f"DELETE FROM products WHERE name LIKE '{PREFIX}%'")
+                sql(lab, UNSEED)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

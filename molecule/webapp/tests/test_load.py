@@ -54,9 +54,8 @@ def containers(host: Host) -> Iterator[Callable[[], dict[str, object]]]:
 
 
 def memory(host: Host) -> str:
-    stats: str = host.check_output(
-        "docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' | sort"
-    )
+    command = "docker stats --no-stream --format '{{.Name}} {{.MemUsage}}' | sort"
+    stats: str = host.check_output(command)
     return stats.replace("\n", ", ")
 
 

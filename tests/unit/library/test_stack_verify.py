@@ -128,7 +128,9 @@ class Stack:
                     "pages": max(1, -(-len(rows) // per_page)),
                 }
             )
-        if (request.command != "GET" or path == "/api/users") and request.login() != f"admin:{PASSWORDS['webapp']}":
+        if (
+            request.command != "GET" or path == "/api/users"
+        ) and request.login() != f"admin:{PASSWORDS['webapp']}":
             return as_json({"error": "unauthorized"}, 401)
         if request.command == "POST":
             row = {"id": self.next_id, **json.loads(body)}
