@@ -42,7 +42,7 @@ def serve(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int
         workers_kill_timeout=DRAIN,
         # Requests are in Apache's log, with the number that errors carry in the application's.
         log_access=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     ).serve()
 
 

@@ -99,7 +99,7 @@ def test_a_product_is_added_edited_and_deleted(
     visitor.look(f"/products?q={unique}")
     row = visitor.page.get_by_role("row").filter(has_text=name)
     expect(row).to_contain_text("Hojas <b>enteras</b>")
-    expect(row).to_contain_text("1234,50" if way["language"] == "es" else "€1,234.50")
+    expect(row).to_contain_text("1.234,50" if way["language"] == "es" else "€1,234.50")
     row.get_by_role("link", name=visitor.say("Edit")).click()
     visitor.fill(Stock="7")
     visitor.press("Save")
