@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,9 @@ class Serving:
     def ask(self, request: bytes) -> bytes:
         """Send bytes; return all that comes back until the server closes."""
         with closing(self.connect()) as connection:
-            try:
+            # A server that has heard enough closes; what it says is there to be read.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)
-            except (BrokenPipeError, ConnectionResetError):
-                # The server has heard enough; what it says is there to be read.
-                pass
             answer = b""
             while chunk := connection.recv(65536):
                 answer += chunk

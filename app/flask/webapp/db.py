@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import mysql.connector
 from flask import Flask, current_app
@@ -98,9 +98,9 @@ def make_engine(settings: Address, query_timeout: int = QUERY_TIMEOUT) -> Engine
     )
 
     @event.listens_for(engine, "do_connect")
-    def connect(_dialect: object, _record: object, arguments: object, options: object) -> object:
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> object:
         try:
-            return mysql.connector.connect(*arguments, **options)  # type: ignore[misc]
+            return mysql.connector.connect(*arguments, **options)
         except mysql.connector.Error as error:
             # Whatever its class: access denied while a password changes, an unknown host, a server
             # that is starting.

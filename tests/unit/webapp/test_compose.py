@@ -85,7 +85,11 @@ def test_mysql_is_reached_by_flask_and_the_host_alone() -> None:
     options = PROJECT["networks"]["metrics"]["driver_opts"]
     assert options == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
     assert PROJECT["networks"]["back"]["internal"] is True
-    assert [n for n, s in SERVICES.items() if "back" in s["networks"]] == ["flask-app", "migrate", "mysql"]
+    assert [n for n, s in SERVICES.items() if "back" in s["networks"]] == [
+        "flask-app",
+        "migrate",
+        "mysql",
+    ]
 
 
 def test_flask_has_time_to_answer_what_is_under_way() -> None:
