@@ -171,7 +171,9 @@ def test_a_client_does_not_choose_its_address_scheme_or_number(host: Host, send:
 
 
 def test_the_cookie_of_https_stays_on_https(address: str) -> None:
-    context = ssl._create_unverified_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     connection = http.client.HTTPSConnection(address, context=context, timeout=10)
     connection.request("GET", "/login")
     cookie = connection.getresponse().headers["Set-Cookie"]
