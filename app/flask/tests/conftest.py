@@ -2,7 +2,8 @@
 
 Needs Docker and the image of WEBAPP_TEST_MYSQL_IMAGE (default mysql:9.7). Where MySQL runs
 already, give its address instead: WEBAPP_TEST_MYSQL=127.0.0.1:3306, database and users as
-mysql-start makes them, both with the password in WEBAPP_TEST_MYSQL_PASSWORD. Its tables are emptied.
+mysql-start makes them, both with the password in WEBAPP_TEST_MYSQL_PASSWORD. Its tables are
+emptied.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-
-from sqlalchemy import Engine, text
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
 
 from webapp import accounts, create_app, db, migrate
 from webapp.config import MigrationSettings, Settings
@@ -176,6 +176,11 @@ def settings(mysql_server: Server, owner: Engine, translations: Path) -> Setting
 def admin_hash() -> str:
     """The hash of the first account's password."""
     return hash_password(ADMIN_PASSWORD)
+
+
+def json_of(answer: Any) -> Any:
+    """The answer's JSON."""
+    return answer.json
 
 
 class Client(FlaskClient):

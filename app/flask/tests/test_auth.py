@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import ADMIN_PASSWORD, Browser, basic, token_of
+from tests.conftest import ADMIN_PASSWORD, Browser, basic, json_of, token_of
 from webapp.accounts import TRIES
 
 Send = Callable[..., Any]
@@ -94,7 +94,7 @@ def test_a_forged_or_foreign_cookie_is_no_session(app: Flask, browser: Browser) 
 def test_a_changed_password_ends_every_other_session(app: Flask, browser: Browser) -> None:
     other = Browser(app)
     other.sign_in()
-    me = browser.client.get("/api/users?q=admin").json["items"][0]["id"]
+    me = json_of(browser.client.get("/api/users?q=admin"))["items"][0]["id"]
     fields = {"name": "A", "email": "a@example.com", "username": "admin"}
     changed = browser.send(f"/edit/{me}", **fields, password="another horse")
     assert changed.status_code == 303
@@ -119,7 +119,7 @@ def test_the_api_takes_a_session_with_its_token(browser: Browser) -> None:
     assert client.get("/api/users").status_code == 200
     refused = client.post("/api/products", json=PRODUCT)
     assert refused.status_code == 403
-    assert refused.json["status"] == 403
+    assert json_of(refused)["status"] == 403
     token = token_of(browser.get("/").text)
     assert f'<meta name="csrf-token" content="{token}">' in browser.get("/").text
     headers = {"X-CSRFToken": token}
@@ -150,7 +150,7 @@ def test_no_form_is_taken_without_its_token(browser: Browser, path: str) -> None
         answer = browser.client.post(path, data={"name": "x", "price": "1", **token})
         assert answer.status_code == 403
         assert "caducado" in answer.text
-    assert browser.client.get("/api/products").json["total"] == 0
+    assert json_of(browser.client.get("/api/products"))["total"] == 0
 
 
 @pytest.mark.parametrize("path", ["/", "/edit/1", "/delete/1", "/edit_product/1"])

@@ -56,11 +56,16 @@ def test_a_connection_that_the_server_ended_is_replaced(app: Flask) -> None:
             assert session.scalar(numbers) != number
 
 
+def insert_and_fail() -> None:
+    with db.session() as session:
+        session.execute(text("INSERT INTO products (name, price) VALUES ('x', 1)"))
+        raise ZeroDivisionError
+
+
 def test_an_exception_takes_the_change_back(app: Flask) -> None:
     with app.app_context():
-        with pytest.raises(RuntimeError), db.session() as session:
-            session.execute(text("INSERT INTO products (name, price) VALUES ('x', 1)"))
-            raise RuntimeError
+        with pytest.raises(ZeroDivisionError):
+            insert_and_fail()
         with db.session() as session:
             assert session.scalar(text("SELECT COUNT(*) FROM products")) == 0
 

@@ -23,6 +23,11 @@ def texts() -> set[str]:
     return {message for _, _, message, _, _ in found if isinstance(message, str)}
 
 
+def names(text: str) -> set[str]:
+    """The {names} of a text."""
+    return {part.split("}")[0] for part in text.split("{")[1:]}
+
+
 @pytest.mark.parametrize("language", ["es"])
 def test_every_text_is_translated_and_no_other(language: str) -> None:
     with (TRANSLATIONS / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
@@ -35,6 +40,4 @@ def test_every_text_is_translated_and_no_other(language: str) -> None:
             python_format(catalog, message)
         if message.id:
             # The {names} of both are the same.
-            names = [set(part.split("}")[0] for part in str(t).split("{")[1:])
-                     for t in (message.id, message.string)]  # fmt: skip
-            assert names[0] == names[1]
+            assert names(str(message.id)) == names(str(message.string))

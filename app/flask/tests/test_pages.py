@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.conftest import Browser
+from tests.conftest import Browser, json_of
 
 Send = Callable[..., Any]
 EVE = {
@@ -49,7 +49,7 @@ class Outline(HTMLParser):
 
 
 def first_id(client: FlaskClient, name: str) -> int:
-    number: int = client.get(f"/api/{name}?sort=-id").json["items"][0]["id"]  # type: ignore[index]
+    number: int = json_of(client.get(f"/api/{name}?sort=-id"))["items"][0]["id"]
     return number
 
 
@@ -87,7 +87,7 @@ def test_a_product_is_added_edited_and_deleted(browser: Browser) -> None:
     assert "12,50\xa0€" in page
     assert ">3</td>" in page
     number = first_id(browser.client, "products")
-    assert browser.client.get(f"/api/products/{number}").json["description"] == "Hojas\nenteras"
+    assert json_of(browser.client.get(f"/api/products/{number}"))["description"] == "Hojas\nenteras"
     form = browser.get(f"/edit_product/{number}").text
     assert "Hojas\nenteras</textarea>" in form
     assert 'value="12.50"' in form
@@ -137,7 +137,7 @@ def test_a_wrong_field_is_told_beside_it_and_all_that_was_typed_stays(
             assert 'value="&#34;&gt;&lt;b&gt;typed"' in answer.text
         assert 'role="alert"' in answer.text
         Outline(answer.text)
-    assert browser.client.get("/api/products").json["total"] == 1
+    assert json_of(browser.client.get("/api/products"))["total"] == 1
 
 
 def test_a_name_that_is_taken_is_told(browser: Browser) -> None:

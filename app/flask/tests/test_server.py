@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,9 @@ class Serving:
     def ask(self, request: bytes) -> bytes:
         """Send bytes; return all that comes back until the server closes."""
         with closing(self.connect()) as connection:
-            try:
+            # A server that has heard enough closes; what it says is there to be read.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)
-            except (BrokenPipeError, ConnectionResetError):
-                # The server has heard enough; what it says is there to be read.
-                pass
             answer = b""
             while chunk := connection.recv(65536):
                 answer += chunk
@@ -83,8 +81,11 @@ def serve(settings: Settings, tmp_path: Path) -> Iterator[Serve]:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", FLASK / "gunicorn.conf.py",
-             "--bind", f"127.0.0.1:{port}", "slow:create_app()"],
+            [
+                sys.executable,
+                "-c",
+                f"from serve import serve; serve('slow:create_app', '127.0.0.1', {port})",
+            ],
             cwd=tmp_path,
             env={
                 **os.environ,
@@ -96,7 +97,9 @@ def serve(settings: Settings, tmp_path: Path) -> Iterator[Serve]:
             },
             stdout=subprocess.PIPE,
             text=True,
-        )  # fmt: skip
+            # It and the process that serves end together.
+            start_new_session=True,
+        )
         serving = Serving(process, port)
         running.append(serving)
         limit = time.monotonic() + 20
@@ -112,7 +115,8 @@ def serve(settings: Settings, tmp_path: Path) -> Iterator[Serve]:
 
     yield start
     for serving in running:
-        serving.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(serving.process.pid, signal.SIGKILL)
         serving.process.communicate()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import mysql.connector
 from flask import Flask, current_app
@@ -115,9 +115,9 @@ def make_engine(
     )
 
     @event.listens_for(engine, "do_connect")
-    def connect(_dialect: object, _record: object, arguments: object, options: object) -> object:
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> object:
         try:
-            return _MySQL(*arguments, **options)  # type: ignore[misc, arg-type]
+            return _MySQL(*arguments, **options)
         except mysql.connector.Error as error:
             # Whatever its class: access denied while a password changes, an unknown host, a server
             # that is starting.

@@ -25,9 +25,7 @@ LINE = rf"^[^{_CONTROL}]*$"
 # More than blanks.
 WORDS = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
 LINES = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
-EMAIL = (
-    rf"^[^@\s{_CONTROL}]{{1,64}}@[^@\s.{_CONTROL}]+(\.[^@\s.{_CONTROL}]+)+$"
-)
+EMAIL = rf"^[^@\s{_CONTROL}]{{1,64}}@[^@\s.{_CONTROL}]+(\.[^@\s.{_CONTROL}]+)+$"
 USERNAME = r"^[A-Za-z0-9._-]+$"
 MONEY = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"
 MAX_MONEY = Decimal("99999999.99")

@@ -22,12 +22,13 @@ def N_(text: str) -> str:  # noqa: N802
 
 
 def _language() -> str:
-    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    chosen: str = request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    return chosen
 
 
 def money(amount: Decimal) -> str:
     """Return an amount as the reader writes it: 12,50 € or €12.50."""
-    return babel_currency(amount, CURRENCY)
+    return str(babel_currency(amount, CURRENCY))
 
 
 def init_app(app: Flask, translations: str) -> None:

@@ -20,9 +20,6 @@ class Row(DeclarativeBase):
 
     noun: ClassVar[str]
 
-    # Values that MySQL sets are read back when asked for, after an INSERT or UPDATE.
-    __mapper_args__: ClassVar[dict[str, object]] = {"eager_defaults": False}
-
     id: Mapped[int] = mapped_column(BIGINT(unsigned=True), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(TIMESTAMP, server_default=FetchedValue())
     updated_at: Mapped[datetime] = mapped_column(

@@ -14,7 +14,7 @@ from webapp import accounts, auth, forms, listing, schemas, store
 from webapp.db import DuplicateError
 from webapp.forms import Form
 from webapp.i18n import N_
-from webapp.listing import Listing, Query
+from webapp.listing import Listing, Page, Query
 from webapp.schemas import Body, InvalidBodyError
 
 blueprint = Blueprint("pages", __name__)
@@ -97,7 +97,7 @@ class Table:
         """Go to the list."""
         return redirect(url_for(f"pages.{self.name}"), 303)
 
-    def address(self, shown: listing.Page, /, **changes: object) -> str:
+    def address(self, shown: Page, /, **changes: object) -> str:
         """Return the address of the list with the search of now and some changes."""
         query = shown.query
         now = {"q": query.q, "sort": query.sort, "per_page": query.per_page, **changes}

@@ -126,8 +126,6 @@ class Shown(BaseModel):
     """What a reader sees of a row."""
 
     id: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})]
-    created_at: datetime
-    updated_at: datetime
 
     @classmethod
     def of(cls, row: object) -> dict[str, Any]:
@@ -141,6 +139,8 @@ class User(Shown):
     name: str
     email: str
     username: str
+    created_at: datetime
+    updated_at: datetime
 
 
 class Product(Shown):
@@ -153,6 +153,8 @@ class Product(Shown):
         WithJsonSchema({"type": "string", "pattern": r"^\d+\.\d{2}$", "examples": ["12.50"]}),
     ]
     stock: int
+    created_at: datetime
+    updated_at: datetime
 
 
 class Error(BaseModel):

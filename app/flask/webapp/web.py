@@ -13,7 +13,6 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
-
 # Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
 # the first to refuse, and this holds for whoever comes to Flask by itself.
 MAX_BODY_BYTES = 64 * 1024

@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, render_template
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from webapp import auth
 from webapp.api.resource import Resource
@@ -127,15 +128,9 @@ def _paths(resource: Resource) -> Json:
             ),
         },
         "/{id}": {
-            "get": _operation(
-                f"Read a {noun}", read_errors, found, free=resource.reading_is_free
-            ),
-            "put": _operation(
-                f"Replace a {noun}", replaced, found, resource.whole.__name__
-            ),
-            "patch": _operation(
-                f"Change a {noun}", replaced, found, resource.part.__name__
-            ),
+            "get": _operation(f"Read a {noun}", read_errors, found, free=resource.reading_is_free),
+            "put": _operation(f"Replace a {noun}", replaced, found, resource.whole.__name__),
+            "patch": _operation(f"Change a {noun}", replaced, found, resource.part.__name__),
             "delete": _operation(f"Delete a {noun}", _errors(404, *change, *taken), gone),
         },
     }
@@ -158,11 +153,12 @@ def document(release: str) -> Json:
     Args:
         release: the release that serves; the document's version.
     """
-    shown = [resource.shown for resource in RESOURCES]
-    bodies = [b for r in RESOURCES for b in (r.new, r.whole, r.part)]
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Error, "serialization")]
+    for resource in RESOURCES:
+        models.append((resource.shown, "serialization"))
+        models += [(body, "validation") for body in (resource.new, resource.whole, resource.part)]
     _, schemas = models_json_schema(
-        [(model, "serialization") for model in (*shown, Error)]
-        + [(model, "validation") for model in bodies],
+        models,
         ref_template="#/components/schemas/{model}",
     )
     return {
@@ -216,4 +212,6 @@ def docs() -> str:
     described = document(_release())
     # The page's head shows who is signed in.
     auth.current_user()
-    return render_template("docs.html", document=described, schemas=described["components"]["schemas"])
+    return render_template(
+        "docs.html", document=described, schemas=described["components"]["schemas"]
+    )
