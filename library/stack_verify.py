@@ -398,6 +398,12 @@ def asks_for_login(site: Site, path: str) -> None:
         raise NeverError(f"{site.base}{path} can be read without a password")
 
 
+def is_hidden(site: Site, path: str) -> None:
+    """Check that nobody reads the path from here (403 or 404)."""
+    if site.without_login().request("GET", path, accept=(200, 403, 404)).status == 200:
+        raise NeverError(f"{site.base}{path} can be read from here")
+
+
 def certificate_fits(address: str, port: int, timeout: float) -> None:
     """Check that the certificate names the address and is valid now; who signed it does not count.
 
@@ -437,18 +443,15 @@ def port_is_closed(address: str, port: int) -> None:
 
 
 def newest_rows(site: Site) -> list[dict[str, Any]]:
-    """Return the newest products, about SWEPT_ROWS of them, oldest first.
-
-    The interface lists by id, at most 100 at a time.
-    """
+    """Return the newest products that a verification wrote, SWEPT_ROWS at most."""
     rows: list[dict[str, Any]] = []
-    offset = 0
-    while True:
-        page = site.request("GET", f"/api/products?limit={PAGE}&offset={offset}").json()
+    for number in range(1, SWEPT_ROWS // PAGE + 1):
+        query = urlencode({"q": ROW_PREFIX, "sort": "-id", "per_page": PAGE, "page": number})
+        page = site.request("GET", f"/api/products?{query}").json()
         rows += page["items"]
-        offset = max(offset + PAGE, page["total"] - SWEPT_ROWS)
-        if offset >= page["total"]:
-            return rows
+        if number >= page["pages"]:
+            break
+    return rows
 
 
 def sweep_rows(site: Site, now: float) -> None:
@@ -599,8 +602,20 @@ def webapp_checks(params: dict[str, Any]) -> list[Check]:
             f"{COMPOSE_LOGS} flask-app mysql",
         ),
         Check(
+            "users need a login",
+            lambda: asks_for_login(visitor, "/api/users"),
+            "another application answers there",
+            flask,
+        ),
+        Check(
+            "metrics are for the host alone",
+            lambda: is_hidden(visitor, "/metrics"),
+            "Apache has another configuration than the release's",
+            apache,
+        ),
+        Check(
             "health of the application",
-            lambda: answers(visitor, "/healthz"),
+            lambda: answers(visitor, "/readyz"),
             "Flask does not run, or has no database",
             f"{COMPOSE_LOGS} flask-app mysql",
             explains=True,

@@ -1,14 +1,16 @@
 """The application against a real MySQL, started by the image's own start script.
 
 Needs Docker and the image of WEBAPP_TEST_MYSQL_IMAGE (default mysql:9.7). Where MySQL runs
-already, give its address instead: WEBAPP_TEST_MYSQL=127.0.0.1:3306, database and user as
-mysql-start makes them, password in WEBAPP_TEST_MYSQL_PASSWORD. Its tables are emptied.
+already, give its address instead: WEBAPP_TEST_MYSQL=127.0.0.1:3306, database and users as
+mysql-start makes them, both with the password in WEBAPP_TEST_MYSQL_PASSWORD. Its tables are
+emptied.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -19,13 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
 
-from webapp import create_app, db
-from webapp.config import Settings
+from webapp import accounts, create_app, db, migrate
+from webapp.config import MigrationSettings, Settings
+from webapp.models import User
+from webapp.passwords import hash_password
 
 MYSQL_FILES = Path(__file__).parents[2] / "mysql"
+TRANSLATIONS = Path(__file__).parents[1] / "webapp" / "translations"
 IMAGE = os.environ.get("WEBAPP_TEST_MYSQL_IMAGE", "mysql:9.7")
 # Characters that SQL, option files and shells each treat in their own way.
 PASSWORD = "q\"uo'te\\back;#& $x"
@@ -89,6 +97,7 @@ def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory.chmod(0o755)
     for name, value in (
         ("webapp_db_password", PASSWORD),
+        ("webapp_db_migration_password", PASSWORD),
         ("webapp_db_root_password", secrets.token_hex()),
     ):
         (directory / name).write_text(value + "\n")
@@ -98,7 +107,6 @@ def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     mounts = {
         MYSQL_FILES / "mysql-start": "/usr/local/bin/mysql-start",
         MYSQL_FILES / "mysql-healthcheck": "/usr/local/bin/mysql-healthcheck",
-        MYSQL_FILES / "schema.sql": "/usr/local/share/labstack/schema.sql",
         MYSQL_FILES / "labstack.cnf": "/etc/mysql/conf.d/labstack.cnf",
         directory: "/run/secrets",
     }
@@ -116,9 +124,42 @@ def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         docker("rm", "--force", "--volumes", container)
 
 
+def migration_settings(server: Server, admin_password: str = ADMIN_PASSWORD) -> MigrationSettings:
+    """Settings of the migration for a server."""
+    return MigrationSettings(
+        database_host=server.host,
+        database_port=server.port,
+        database_name="webapp",
+        database_user="webapp_migration",
+        database_password=server.password,
+        admin_password=admin_password,
+    )
+
+
 @pytest.fixture(scope="session")
-def settings(mysql_server: Server) -> Settings:
-    """Settings for the test server."""
+def owner(mysql_server: Server) -> Iterator[Engine]:
+    """Connections of the user who may alter tables."""
+    engine = db.make_engine(migration_settings(mysql_server))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def translations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled catalogues, as the image's build makes them; not beside their sources."""
+    compiled = tmp_path_factory.mktemp("translations")
+    for source in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"):
+        target = compiled / source.relative_to(TRANSLATIONS).with_suffix(".mo")
+        target.parent.mkdir(parents=True)
+        with source.open("rb") as po, target.open("wb") as mo:
+            write_mo(mo, read_po(po))
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def settings(mysql_server: Server, owner: Engine, translations: Path) -> Settings:
+    """Settings for the test server, whose tables are made."""
+    migrate.upgrade(owner)
     return Settings(
         database_host=mysql_server.host,
         database_port=mysql_server.port,
@@ -126,30 +167,75 @@ def settings(mysql_server: Server) -> Settings:
         database_user="webapp",
         database_password=mysql_server.password,
         secret_key="for tests",
-        admin_password=ADMIN_PASSWORD,
         release="0123456789ab",
+        translations=str(translations),
     )
 
 
-@pytest.fixture
-def app(settings: Settings) -> Flask:
-    """The application with empty tables."""
+@pytest.fixture(scope="session")
+def admin_hash() -> str:
+    """The hash of the first account's password."""
+    return hash_password(ADMIN_PASSWORD)
+
+
+def json_of(answer: Any) -> Any:
+    """The answer's JSON."""
+    return answer.json
+
+
+class Client(FlaskClient):
+    """A client that takes each answer to its end, as every server does."""
+
+    def open(self, *arguments: Any, **more: Any) -> Any:
+        return super().open(*arguments, **{"buffered": True, **more})
+
+
+@pytest.fixture(scope="session")
+def application(settings: Settings) -> Iterator[Flask]:
+    """The application for all tests, which keeps its connections."""
     app = create_app(settings)
-    with app.app_context():
-        db.change("DELETE FROM users")
-        db.change("DELETE FROM products")
-    return app
+    app.test_client_class = Client
+    yield app
+    app.extensions["engine"].dispose()
 
 
 @pytest.fixture
-def lonely_app() -> Flask:
+def app(application: Flask, admin_hash: str) -> Flask:
+    """The application with no products and one account, that has forgotten who it knew."""
+    accounts.init_app(application)
+    with application.app_context(), db.session() as session:
+        session.execute(text("DELETE FROM users"))
+        session.execute(text("DELETE FROM products"))
+        session.add(
+            User(
+                name="Administrator",
+                username="admin",
+                email="admin@webapp.invalid",
+                password=admin_hash,
+            )
+        )
+    return application
+
+
+@pytest.fixture
+def lonely_app(translations: Path) -> Flask:
     """The application without a database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    return create_app(
-        Settings("127.0.0.1", port, "webapp", "webapp", "x", "for tests", ADMIN_PASSWORD)
+    app = create_app(
+        Settings(
+            database_host="127.0.0.1",
+            database_port=port,
+            database_name="webapp",
+            database_user="webapp",
+            database_password="x",
+            secret_key="for tests",
+            translations=str(translations),
+        )
     )
+    app.test_client_class = Client
+    return app
 
 
 @pytest.fixture
@@ -174,3 +260,39 @@ def admin(app: Flask) -> Callable[..., Any]:
         return client.open(path, method=method, headers=headers, **arguments)
 
     return send
+
+
+def token_of(page: str) -> str:
+    """The token of a page's form."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found, page
+    return found[1]
+
+
+class Browser:
+    """Somebody with a browser: cookies, and forms that carry the token of their page."""
+
+    def __init__(self, app: Flask, language: str = "es") -> None:
+        self.client = app.test_client()
+        self.headers = {"Accept-Language": language}
+
+    def get(self, path: str) -> Any:
+        """Look at a page."""
+        return self.client.get(path, headers=self.headers)
+
+    def send(self, page: str, action: str | None = None, **fields: str) -> Any:
+        """Fill in the form of a page and send it."""
+        fields["csrf_token"] = token_of(self.get(page).text)
+        return self.client.post(action or page, data=fields, headers=self.headers)
+
+    def sign_in(self, name: str = "admin", password: str = ADMIN_PASSWORD, **more: str) -> Any:
+        """Sign in."""
+        return self.send("/login", username=name, password=password, **more)
+
+
+@pytest.fixture
+def browser(app: Flask) -> Browser:
+    """The administrator's browser, signed in."""
+    browser = Browser(app)
+    assert browser.sign_in().status_code == 303
+    return browser

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from webapp.config import Settings, SettingsError
+from webapp.config import MigrationSettings, Settings, SettingsError
 
-NAMES = ("webapp_db_password", "webapp_secret_key", "webapp_admin_password")
+NAMES = (
+    "webapp_db_password",
+    "webapp_secret_key",
+    "webapp_db_migration_password",
+    "webapp_admin_password",
+)
 
 
 @pytest.fixture
@@ -23,9 +28,26 @@ def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("secrets")
 def test_secrets_come_from_files_and_are_not_shown() -> None:
     settings = Settings.from_environment()
-    assert settings.admin_password == "value of webapp_admin_password"
+    assert settings.secret_key == "value of webapp_secret_key"
     assert (settings.database_host, settings.database_port) == ("mysql", 3306)
     assert "value of" not in repr(settings)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_migration_has_secrets_of_its_own() -> None:
+    settings = MigrationSettings.from_environment()
+    assert settings.database_user == "webapp_migration"
+    assert settings.database_password == "value of webapp_db_migration_password"
+    assert settings.admin_password == "value of webapp_admin_password"
+    assert "value of" not in repr(settings)
+
+
+def test_each_needs_no_secret_of_the_other(secrets: Path) -> None:
+    for name in ("webapp_db_migration_password", "webapp_admin_password"):
+        (secrets / name).rename(secrets / f"{name}.away")
+    Settings.from_environment()
+    with pytest.raises(SettingsError, match="webapp_db_migration_password"):
+        MigrationSettings.from_environment()
 
 
 @pytest.mark.parametrize("content", [None, "", "\n", b"\xff"])

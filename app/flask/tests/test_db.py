@@ -1,105 +1,87 @@
-"""The pool."""
+"""The pool, transactions, and rights."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from unittest.mock import MagicMock
 
-import mysql.connector
 import pytest
 from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from webapp import db
 
 
-def fake_pool(size: int) -> tuple[db.Pool, list[MagicMock]]:
-    """A pool of connections that only remember what happened to them."""
-    opened: list[MagicMock] = []
-
-    def connect() -> MagicMock:
-        opened.append(MagicMock())
-        return opened[-1]
-
-    return db.Pool(connect, size), opened
-
-
-def test_a_connection_is_used_again() -> None:
-    pool, opened = fake_pool(2)
-    for _ in range(3):
-        with pool.connection():
-            pass
-    assert len(opened) == 1
+def test_there_are_never_more_connections_than_threads(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = app.extensions["engine"]
+    monkeypatch.setattr(engine.pool, "_timeout", 0.05)
+    with app.app_context(), ExitStack() as stack:
+        for _ in range(engine.pool.size()):
+            stack.enter_context(engine.connect())
+        assert db.pool_use(app) == (8, 8)
+        with pytest.raises(db.DatabaseUnavailableError, match="taken"), db.session() as session:
+            session.execute(text("SELECT 1"))
+    assert db.pool_use(app) == (0, 8)
 
 
-def test_there_are_never_more_than_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "WAIT_TIMEOUT", 0.05)
-    pool, opened = fake_pool(2)
-    with ExitStack() as stack:
-        for _ in range(2):
-            stack.enter_context(pool.connection())
-        with pytest.raises(db.DatabaseUnavailableError, match="taken"), pool.connection():
-            pass
-    assert len(opened) == 2
-
-
-def test_who_waits_gets_the_next_free_one() -> None:
-    pool, opened = fake_pool(1)
+def test_who_waits_gets_the_next_free_one(app: Flask) -> None:
+    engine = app.extensions["engine"]
     got = threading.Event()
 
     def wait() -> None:
-        with pool.connection():
+        with engine.connect():
             got.set()
 
-    with pool.connection():
+    with ExitStack() as stack:
+        for _ in range(engine.pool.size()):
+            stack.enter_context(engine.connect())
         thread = threading.Thread(target=wait)
         thread.start()
         assert not got.is_set()
     thread.join(timeout=5)
     assert got.is_set()
-    assert len(opened) == 1
 
 
-def test_a_dead_connection_is_replaced() -> None:
-    pool, opened = fake_pool(1)
-    with pool.connection():
-        pass
-    opened[0].is_connected.return_value = False
-    with pool.connection() as connection:
-        assert connection is opened[1]
-    opened[0].disconnect.assert_called_once()
+def test_a_connection_that_the_server_ended_is_replaced(app: Flask) -> None:
+    engine = app.extensions["engine"]
+    numbers = text("SELECT CONNECTION_ID()")
+    with engine.connect() as killer:
+        with engine.connect() as other:
+            number = other.scalar(numbers)
+        killer.execute(text(f"KILL {number}"))
+        with app.app_context(), db.session() as session:
+            assert session.scalar(numbers) != number
 
 
-def test_a_connection_that_breaks_in_use_is_dropped_and_its_place_is_free() -> None:
-    pool, opened = fake_pool(1)
-    for _ in range(3):
-        with pytest.raises(db.DatabaseUnavailableError), pool.connection():
-            raise mysql.connector.OperationalError("gone away")
-    assert len(opened) == 3
-    with pool.connection():
-        pass
+def insert_and_fail() -> None:
+    with db.session() as session:
+        session.execute(text("INSERT INTO products (name, price) VALUES ('x', 1)"))
+        raise ZeroDivisionError
 
 
-def test_failing_to_connect_costs_no_place() -> None:
-    def connect() -> MagicMock:
-        raise mysql.connector.ProgrammingError("access denied")
-
-    pool = db.Pool(connect, 1)
-    for _ in range(3):
-        with pytest.raises(db.DatabaseUnavailableError, match="access denied"), pool.connection():
-            pass
-
-
-def test_a_change_tells_what_it_found(app: Flask) -> None:
+def test_an_exception_takes_the_change_back(app: Flask) -> None:
     with app.app_context():
-        outcome = db.change("INSERT INTO products (name, price) VALUES (%s, %s)", ("x", 1))
-        assert outcome.rows == 1
-        assert outcome.new_id > 0
-        same = ("UPDATE products SET name = %s WHERE id = %s", ("x", outcome.new_id))
-        assert db.change(*same).rows == 1
-        assert db.change("DELETE FROM products WHERE id = %s", (0,)).rows == 0
+        with pytest.raises(ZeroDivisionError):
+            insert_and_fail()
+        with db.session() as session:
+            assert session.scalar(text("SELECT COUNT(*) FROM products")) == 0
 
 
-def test_the_applications_user_cannot_change_the_schema(app: Flask) -> None:
-    with app.app_context(), pytest.raises(mysql.connector.Error, match="denied"):
-        db.change("DROP TABLE products")
+def test_the_error_of_a_statement_shows_no_value(app: Flask) -> None:
+    statement = text("INSERT INTO products (name, price) VALUES (:name, 'unmistakable')")
+    with app.app_context(), pytest.raises(DBAPIError) as failure, db.session() as session:
+        session.execute(statement, {"name": "hidden-value"})
+    assert "hidden-value" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP TABLE products", "ALTER TABLE products ADD x INT", "CREATE TABLE x (id INT)",
+     "TRUNCATE products", "CREATE USER x"],
+)  # fmt: skip
+def test_the_applications_user_cannot_change_the_schema(app: Flask, statement: str) -> None:
+    with app.app_context(), pytest.raises(DBAPIError, match="denied"), db.session() as session:
+        session.execute(text(statement))

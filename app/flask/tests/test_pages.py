@@ -1,11 +1,17 @@
-"""The pages."""
+"""The pages, as somebody with a browser and no JavaScript uses them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+
+from tests.conftest import Browser, json_of
 
 Send = Callable[..., Any]
 EVE = {
@@ -14,42 +20,254 @@ EVE = {
     "username": "eve",
     "password": "correct horse",
 }
+TEA = {"name": "Té verde", "description": "Hojas\r\nenteras", "price": "12,50", "stock": "3"}
 
 
-def test_the_first_page_shows_names_and_usernames_alone(client: FlaskClient, admin: Send) -> None:
-    assert "No hay usuarios" in client.get("/").text
-    admin("POST", "/api/users", json=EVE)
-    page = client.get("/").text
-    assert "&lt;script&gt;alert(1)" in page
+class Outline(HTMLParser):
+    """What of a page matters to assistive technology."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.labelled: set[str] = set()
+        self.named: list[dict[str, str | None]] = []
+        self.referred: set[str] = set()
+        self.tags: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        if found.get("id"):
+            self.ids.append(found["id"] or "")
+        if tag == "label":
+            self.labelled.add(found.get("for") or "")
+        if tag in {"input", "textarea", "select"} and found.get("type") != "hidden":
+            self.named.append(found)
+        for name in ("aria-describedby", "aria-labelledby"):
+            self.referred |= set((found.get(name) or "").split())
+
+
+def first_id(client: FlaskClient, name: str) -> int:
+    number: int = json_of(client.get(f"/api/{name}?sort=-id"))["items"][0]["id"]
+    return number
+
+
+def test_a_user_is_added_edited_and_deleted(browser: Browser) -> None:
+    added = browser.send("/", **EVE)
+    assert (added.status_code, added.headers["Location"]) == (303, "/")
+    page = browser.get("/").text
+    assert "Se ha añadido «&lt;script&gt;alert(1)&lt;/script&gt;»." in page
     assert "<script" not in page
-    assert "eve</td>" in page
-    assert "example.com" not in page
+    assert "Se ha añadido" not in browser.get("/").text
+    number = first_id(browser.client, "users")
+    assert f'href="/edit/{number}"' in page
+
+    form = browser.get(f"/edit/{number}").text
+    assert 'value="eve@example.com"' in form
+    assert "correct horse" not in form
+    assert "argon2" not in form
+    changed = browser.send(f"/edit/{number}", name="Eva", email="eva@example.com", username="eva")
+    assert changed.status_code == 303
+    assert "eva@example.com" in browser.get("/").text
+    # Its password is still the one of before.
+    assert Browser(browser.client.application).sign_in("eva", "correct horse").status_code == 303
+
+    question = browser.get(f"/delete/{number}").text
+    assert "¿Eliminar «Eva»?" in question
+    assert "eva@example.com" in browser.get("/").text
+    assert browser.send(f"/delete/{number}").status_code == 303
+    assert "eva@example.com" not in browser.get("/").text
+    assert browser.get(f"/edit/{number}").status_code == 404
 
 
-def test_the_products_have_price_and_stock(client: FlaskClient, admin: Send) -> None:
-    admin("POST", "/api/products", json={"name": "Té", "price": "12.5", "stock": 4})
+def test_a_product_is_added_edited_and_deleted(browser: Browser) -> None:
+    assert browser.send("/products", **TEA).headers["Location"] == "/products"
+    page = browser.get("/products").text
+    assert "12,50\xa0€" in page
+    assert ">3</td>" in page
+    number = first_id(browser.client, "products")
+    assert json_of(browser.client.get(f"/api/products/{number}"))["description"] == "Hojas\nenteras"
+    form = browser.get(f"/edit_product/{number}").text
+    assert "Hojas\nenteras</textarea>" in form
+    assert 'value="12.50"' in form
+    fields = {**TEA, "price": "0.5", "description": "", "stock": "0"}
+    assert browser.send(f"/edit_product/{number}", **fields).status_code == 303
+    assert "0,50\xa0€" in browser.get("/products").text
+    assert browser.send(f"/delete_product/{number}").status_code == 303
+    assert "No hay productos" in browser.get("/products").text
+
+
+def test_everybody_reads_products_and_nobody_else_is_offered_changes(
+    client: FlaskClient, browser: Browser
+) -> None:
+    browser.send("/products", **TEA)
     page = client.get("/products").text
-    assert "12,50 €" in page
-    assert ">4</td>" in page
+    assert "Té verde" in page
+    assert "Iniciar sesión" in page
+    for word in ("Editar", "Eliminar", "Añadir", "csrf"):
+        assert word not in page
 
 
-def test_a_long_list_comes_in_pages(client: FlaskClient, admin: Send) -> None:
-    for number in range(3):
-        admin("POST", "/api/products", json={"name": f"P{number}", "price": "1"})
-    first = client.get("/products?limit=2").text
-    assert "1\u20132 de 3" in first
-    assert "offset=2" in first
-    assert "Anteriores" not in first
-    second = client.get("/products?limit=2&offset=2").text
-    assert "3\u20133 de 3" in second
-    assert "Siguientes" not in second
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", "", "debe tener de 1 a 100 caracteres"),
+        ("price", "1,005", "debe ser un importe como 12.50"),
+        ("price", "", "debe ser un importe"),
+        ("price", "1e400", "debe ser un importe"),
+        ("stock", "-1", "debe ser un número entero"),
+        ("stock", "9999999999", "debe estar entre 0 y 1000000000"),
+        ("stock", "", "debe ser un número entero"),
+        ("description", "x" * 1001, "debe tener de 0 a 1000 caracteres"),
+    ],
+)
+def test_a_wrong_field_is_told_beside_it_and_all_that_was_typed_stays(
+    browser: Browser, field: str, value: str, words: str
+) -> None:
+    browser.send("/products", **TEA)
+    number = first_id(browser.client, "products")
+    typed = {**TEA, "name": '"><b>typed', field: value}
+    for path in ("/products", f"/edit_product/{number}"):
+        answer = browser.send(path, **typed)
+        assert answer.status_code == 422
+        assert re.search(rf'id="{field}-error">[^<]*{re.escape(words)}', answer.text)
+        assert re.search(rf'name="{field}"[^>]*aria-invalid="true"', answer.text)
+        if field != "name":
+            assert 'value="&#34;&gt;&lt;b&gt;typed"' in answer.text
+        assert 'role="alert"' in answer.text
+        Outline(answer.text)
+    assert json_of(browser.client.get("/api/products"))["total"] == 1
+
+
+def test_a_name_that_is_taken_is_told(browser: Browser) -> None:
+    browser.send("/", **EVE)
+    answer = browser.send("/", **{**EVE, "email": "other@example.com"})
+    assert answer.status_code == 422
+    assert 'id="username-error">Ya hay uno' in answer.text
+    assert "correct horse" not in answer.text
+
+
+def test_a_password_is_needed_for_a_new_user(browser: Browser) -> None:
+    answer = browser.send("/", **{**EVE, "password": ""})
+    assert answer.status_code == 422
+    assert 'id="password-error">falta' in answer.text
+
+
+def test_the_account_in_use_is_not_deleted(browser: Browser) -> None:
+    me = first_id(browser.client, "users")
+    answer = browser.send(f"/delete/{me}")
+    assert answer.status_code == 409
+    assert "No es posible" in answer.text
+    assert browser.get("/").status_code == 200
+
+
+def test_a_long_list_comes_in_pages_and_is_searched_and_sorted(
+    browser: Browser, admin: Send
+) -> None:
+    for number in range(30):
+        admin("POST", "/api/products", json={"name": f"P{number:02}", "price": str(number)})
+    first = browser.get("/products").text
+    assert "Página 1 de 2" in first
+    assert 'rel="next" href="/products?page=2"' in first
+    assert "Anterior" not in first
+    assert "P24" in first
+    assert "P25" not in first
+    second = browser.get("/products?page=2&sort=-price").text
+    assert "P04" in second
+    assert "P05" not in second
+    assert "Siguiente" not in second
+    assert 'aria-sort="descending"' in second
+    assert 'href="/products?sort=price"' in second
+    found = browser.get("/products?q=p2&sort=-price").text
+    assert "P29" in found
+    assert "P19" not in found
+    assert 'name="q" maxlength="100" value="p2"' in found
+    assert 'href="/products?sort=-price"' in found
+    # A search that had more pages before ends on none, and leads back.
+    beyond = browser.get("/products?page=9").text
+    assert 'rel="prev" href="/products?page=2"' in beyond
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "per_page=1000", "sort=password"])
+def test_an_address_with_a_wrong_value_is_422(client: FlaskClient, query: str) -> None:
+    answer = client.get(f"/products?{query}")
+    assert answer.status_code == 422
+    assert "Dirección incorrecta" in answer.text
+
+
+def test_what_is_searched_is_shown_as_text(client: FlaskClient) -> None:
+    page = client.get("/products?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&sort=name").text
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "language", "title"),
+    [
+        ("es", "es", "Productos"),
+        ("en", "en", "Products"),
+        ("en-GB,en;q=0.9,es;q=0.8", "en", "Products"),
+        ("es-MX", "es", "Productos"),
+        ("fr", "es", "Productos"),
+        ("", "es", "Productos"),
+        ("*", "es", "Productos"),
+        ("%%%;q=x,\xff", "es", "Productos"),
+    ],
+)
+def test_the_page_speaks_the_browsers_language(
+    client: FlaskClient, asked: str, language: str, title: str
+) -> None:
+    answer = client.get("/products", headers={"Accept-Language": asked})
+    assert f'<html lang="{language}">' in answer.text
+    assert f"<h1>{title}</h1>" in answer.text
+    assert answer.headers["Content-Language"] == language
+    assert "Accept-Language" in answer.headers["Vary"]
+
+
+def test_english_has_its_own_amounts(app: Flask) -> None:
+    browser = Browser(app, "en")
+    browser.sign_in()
+    browser.send("/products", **TEA)
+    assert "€12.50" in browser.get("/products").text
+
+
+@pytest.mark.parametrize("path", ["/", "/products", "/edit/{user}", "/delete/{user}",
+                                  "/edit_product/{product}", "/delete_product/{product}",
+                                  "/api/docs"])  # fmt: skip
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_every_page_is_sound(app: Flask, path: str, language: str) -> None:
+    browser = Browser(app, language)
+    browser.sign_in()
+    browser.send("/products", **TEA)
+    user = first_id(browser.client, "users")
+    product = first_id(browser.client, "products")
+    answer = browser.get(path.format(user=user, product=product))
+    assert answer.status_code == 200
+    page = Outline(answer.text)
+    assert len(page.ids) == len(set(page.ids))
+    assert page.referred <= set(page.ids)
+    assert {field.get("id") for field in page.named} <= page.labelled
+    assert page.tags.count("h1") == 1
+    assert "main" in page.tags
+    assert not {"script", "iframe", "style"} & set(page.tags)
+    # Neither style= nor on…=, which the Content-Security-Policy forbids, nor another server.
+    assert not re.search(r"<[^>]*\s(style|on[a-z]+)=", answer.text)
+    assert not re.search(r"""(href|src|action)=["']?(https?:)?//""", answer.text)
+    assert "no-store" in answer.headers["Cache-Control"]
 
 
 def test_the_pages_need_nothing_from_elsewhere(client: FlaskClient) -> None:
-    page = client.get("/").text
-    assert "http" not in page.replace("http-equiv", "")
+    page = client.get("/products").text
     for address in ("style.css", "icon.svg"):
         assert f"/static/{address}?v=0123456789ab" in page
         asset = client.get(f"/static/{address}")
         assert asset.status_code == 200
         assert asset.cache_control.max_age == 365 * 24 * 3600
+
+
+def test_one_cannot_get_at_the_pages_with_odd_methods(client: FlaskClient) -> None:
+    for method in ("PUT", "PATCH", "DELETE", "PROPFIND", "X" * 100):
+        answer = client.open("/products", method=method)
+        assert answer.status_code == 405
+        assert answer.mimetype == "text/html"

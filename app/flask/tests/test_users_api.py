@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.security import check_password_hash
 
 from tests.conftest import ADMIN_PASSWORD, basic
-from webapp import db
+from webapp import accounts
+from webapp.passwords import is_right
 
 ANA = {
     "name": "Ana Núñez 🌻",
@@ -37,6 +37,10 @@ def test_a_user_is_created_read_replaced_and_deleted(admin: Send) -> None:
     assert replaced.status_code == 200
     assert (replaced.json["name"], replaced.json["email"]) == ("Ana María", "am@example.com")
 
+    patched = admin("PATCH", path, json={"name": "Ana"})
+    assert patched.status_code == 200
+    assert (patched.json["name"], patched.json["email"]) == ("Ana", "am@example.com")
+
     assert admin("DELETE", path).status_code == 204
     assert admin("GET", path).status_code == 404
     assert admin("DELETE", path).status_code == 404
@@ -47,40 +51,58 @@ def test_the_list_has_users_and_their_number(admin: Send) -> None:
     for number in range(3):
         user = {**ANA, "username": f"user{number}", "email": f"u{number}@example.com"}
         admin("POST", "/api/users", json=user)
-    page = admin("GET", "/api/users?limit=2&offset=1").json
+    page = admin("GET", "/api/users?per_page=2&page=2&sort=username").json
     assert [user["username"] for user in page["items"]] == ["user1", "user2"]
-    assert (page["total"], page["limit"], page["offset"]) == (3, 2, 1)
+    assert (page["total"], page["per_page"], page["page"], page["pages"]) == (4, 2, 2, 2)
+    found = admin("GET", "/api/users?q=u1@ex").json
+    assert [user["username"] for user in found["items"]] == ["user1"]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "offset=²"])
+@pytest.mark.parametrize(
+    "query",
+    ["page=0", "page=-1", "page=²", "page=999999999", "page=1e3", "per_page=0", "per_page=101",
+     "per_page=x", "per_page=", f"q={'x' * 101}", "sort=password", "sort=name,id", "sort=--id"],
+)  # fmt: skip
 def test_a_page_outside_the_bounds_is_refused(admin: Send, query: str) -> None:
     answer = admin("GET", f"/api/users?{query}")
     assert answer.status_code == 422
     assert list(answer.json["errors"]) == [query.partition("=")[0]]
 
 
+def stored(app: Flask, username: str = "ana") -> str:
+    """The hash of a user."""
+    with app.app_context():
+        user = accounts.find(username)
+    assert user
+    return user.password
+
+
 def test_the_password_is_stored_as_a_hash_and_never_shown(app: Flask, admin: Send) -> None:
     answers = [admin("POST", "/api/users", json=ANA)]
     path = answers[0].headers["Location"]
     answers += [admin("GET", path), admin("GET", "/api/users"), admin("PUT", path, json=ANA)]
+    answers += [admin("PATCH", path, json={"password": ANA["password"]})]
     for answer in answers:
         assert "password" not in answer.text
         assert ANA["password"] not in answer.text
-        assert "scrypt" not in answer.text
-    with app.app_context():
-        row = db.row("SELECT password FROM users")
-    assert row
-    assert check_password_hash(row["password"], ANA["password"])
+        assert "argon2" not in answer.text
+    assert stored(app).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert is_right(stored(app), ANA["password"])
 
 
-def test_put_without_a_password_keeps_it(app: Flask, admin: Send) -> None:
+def test_put_and_patch_without_a_password_keep_it(app: Flask, admin: Send) -> None:
     path = admin("POST", "/api/users", json=ANA).headers["Location"]
     rest = {name: value for name, value in ANA.items() if name != "password"}
     assert admin("PUT", path, json=rest).status_code == 200
-    with app.app_context():
-        row = db.row("SELECT password FROM users")
-    assert row
-    assert check_password_hash(row["password"], ANA["password"])
+    assert admin("PATCH", path, json={"name": "x"}).status_code == 200
+    assert is_right(stored(app), ANA["password"])
+
+
+def test_the_account_in_use_cannot_be_deleted(admin: Send) -> None:
+    me = admin("GET", "/api/users?q=admin").json["items"][0]
+    answer = admin("DELETE", f"/api/users/{me['id']}")
+    assert answer.status_code == 409
+    assert admin("GET", "/api/users").status_code == 200
 
 
 @pytest.mark.parametrize(("field", "other"), [("username", "email"), ("email", "username")])
@@ -92,6 +114,12 @@ def test_a_second_user_with_the_same_name_or_address_is_refused(
     answer = admin("POST", "/api/users", json={**ANA, other: value})
     assert answer.status_code == 409
     assert answer.json["errors"] == {field: "taken"}
+    # Names differ by more than case.
+    upper = {**ANA, other: value, field: ANA[field].upper()}
+    assert admin("POST", "/api/users", json=upper).status_code == 409
+    second = admin("POST", "/api/users", json={**ANA, field: f"x{ANA[field]}", other: value})
+    taken = admin("PATCH", second.headers["Location"], json={field: ANA[field]})
+    assert (taken.status_code, taken.json["errors"]) == (409, {field: "taken"})
 
 
 @pytest.mark.parametrize(
@@ -130,7 +158,7 @@ def test_all_missing_fields_are_named_at_once(admin: Send) -> None:
     assert answer.json["errors"] == dict.fromkeys(ANA, "missing")
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize(
     "headers",
     [
@@ -138,15 +166,30 @@ def test_all_missing_fields_are_named_at_once(admin: Send) -> None:
         basic("admin", "wrong"),
         basic("admin", ""),
         basic("root", ADMIN_PASSWORD),
+        basic("", ""),
+        basic("admin", "x" * 2000),
+        basic("x" * 2000, "x"),
+        basic("admin' -- ", "x"),
         {"Authorization": "Bearer x"},
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic /w=="},
         {"Authorization": "Basic %%%"},
     ],
 )
-def test_nobody_but_the_administrator_gets_in(
+def test_nobody_without_an_account_gets_in(
     client: FlaskClient, method: str, headers: dict[str, str]
 ) -> None:
     answer = client.open("/api/users", method=method, headers=headers, json=ANA)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
-    assert answer.json is not None
-    assert answer.json["status"] == 401
+    assert method == "HEAD" or (answer.json or {})["status"] == 401
+
+
+def test_every_account_gets_in(client: FlaskClient, admin: Send) -> None:
+    path = admin("POST", "/api/users", json=ANA).headers["Location"]
+    ana = basic("ana", ANA["password"])
+    assert client.get("/api/users", headers=ana).status_code == 200
+    admin("PATCH", path, json={"password": "another horse"})
+    assert client.get("/api/users", headers=ana).status_code == 401
+    admin("DELETE", path)
+    assert client.get("/api/users", headers=basic("ana", "another horse")).status_code == 401

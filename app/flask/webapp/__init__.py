@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, Response, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import db, errors, health, logs, pages
-from webapp.api import products, users
+from webapp import accounts, auth, db, errors, health, i18n, logs, metrics, pages
+from webapp.api import openapi
+from webapp.api.resources import RESOURCES
 from webapp.config import Settings
-from webapp.web import IdConverter, JsonProvider
-
-# Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
-# the first to refuse, and this holds for whoever comes to Flask by itself.
-MAX_BODY_BYTES = 64 * 1024
+from webapp.web import MAX_BODY_BYTES, IdConverter, JsonProvider, bound_body
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -36,6 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
         # Style and icon carry the release in their address, so browsers may keep them for a year.
         SEND_FILE_MAX_AGE_DEFAULT=365 * 24 * 3600,
     )
@@ -48,12 +46,27 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
 
     @app.context_processor
-    def release() -> dict[str, str]:
-        return {"release": settings.release}
+    def shared() -> dict[str, object]:
+        return {"release": settings.release, "user": g.get("user")}
+
+    @app.after_request
+    def keep_nothing(response: Response) -> Response:
+        # Whatever says nothing else is made for one reader and one moment.
+        if not response.cache_control:
+            response.cache_control.no_store = True
+        return response
 
     logs.init_app(app)
+    app.before_request(bound_body)
     errors.init_app(app)
     db.init_app(app, settings)
-    for blueprint in (pages.blueprint, users.blueprint, products.blueprint, health.blueprint):
+    i18n.init_app(app, settings.translations)
+    accounts.init_app(app)
+    auth.init_app(app)
+    for resource in RESOURCES:
+        app.register_blueprint(resource.blueprint())
+    for blueprint in (pages.blueprint, openapi.blueprint, health.blueprint, metrics.blueprint):
         app.register_blueprint(blueprint)
+    health.init_app(app)
+    metrics.init_app(app)
     return app

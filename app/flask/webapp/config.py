@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-# Threads of the one gunicorn worker, and the most connections to MySQL (which allows 30 in all).
+# Threads that answer (serve.py), and the most connections to MySQL (which allows 30 in all).
 THREADS = 8
 
 
@@ -48,9 +49,10 @@ class Settings:
     database_user: str
     database_password: str = field(repr=False)
     secret_key: str = field(repr=False)
-    admin_password: str = field(repr=False)
     release: str = "dev"
     pool_size: int = THREADS
+    # Where the compiled catalogues of the pages' languages are; the image is built with them.
+    translations: str = "translations"
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -59,17 +61,50 @@ class Settings:
         Raises:
             SettingsError: a secret cannot be read, or MYSQL_PORT is no number.
         """
-        secrets = Path(os.environ.get("WEBAPP_SECRETS_DIR", "/run/secrets"))
-        port = os.environ.get("MYSQL_PORT", "3306")
-        if not port.isdecimal():
-            raise SettingsError(f"MYSQL_PORT is {port!r}: a number is needed, for example 3306.")
         return cls(
-            database_host=os.environ.get("MYSQL_HOST", "mysql"),
-            database_port=int(port),
-            database_name=os.environ.get("MYSQL_DATABASE", "webapp"),
-            database_user=os.environ.get("MYSQL_USER", "webapp"),
-            database_password=read_secret(secrets, "webapp_db_password"),
-            secret_key=read_secret(secrets, "webapp_secret_key"),
-            admin_password=read_secret(secrets, "webapp_admin_password"),
+            **_database(os.environ.get("MYSQL_USER", "webapp"), "webapp_db_password"),
+            secret_key=read_secret(_secrets(), "webapp_secret_key"),
             release=os.environ.get("WEBAPP_RELEASE", "dev"),
         )
+
+
+@dataclass(frozen=True)
+class MigrationSettings:
+    """What the migration must be told: a user who may alter tables, and the first account."""
+
+    database_host: str
+    database_port: int
+    database_name: str
+    database_user: str
+    database_password: str = field(repr=False)
+    admin_password: str = field(repr=False)
+    pool_size: int = 1
+
+    @classmethod
+    def from_environment(cls) -> MigrationSettings:
+        """Like Settings.from_environment, with the secrets of the migration.
+
+        Raises:
+            SettingsError: a secret cannot be read, or MYSQL_PORT is no number.
+        """
+        return cls(
+            **_database("webapp_migration", "webapp_db_migration_password"),
+            admin_password=read_secret(_secrets(), "webapp_admin_password"),
+        )
+
+
+def _secrets() -> Path:
+    return Path(os.environ.get("WEBAPP_SECRETS_DIR", "/run/secrets"))
+
+
+def _database(user: str, password: str) -> dict[str, Any]:
+    port = os.environ.get("MYSQL_PORT", "3306")
+    if not port.isdecimal():
+        raise SettingsError(f"MYSQL_PORT is {port!r}: a number is needed, for example 3306.")
+    return {
+        "database_host": os.environ.get("MYSQL_HOST", "mysql"),
+        "database_port": int(port),
+        "database_name": os.environ.get("MYSQL_DATABASE", "webapp"),
+        "database_user": user,
+        "database_password": read_secret(_secrets(), password),
+    }

@@ -1,36 +1,37 @@
-"""MySQL: a small pool of connections, and the three ways in which the application uses one.
-
-The connector has a pool of its own, but it opens all connections at once, refuses instead of
-waiting when all are taken, and loses one when a reconnect fails, so that a restart of MySQL can
-empty it for good.
-"""
+"""MySQL: the pool of connections, and the transaction in which a request does its work."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 import mysql.connector
 from flask import Flask, current_app
 from mysql.connector import errorcode
-from mysql.connector.abstracts import MySQLConnectionAbstract
-from mysql.connector.constants import ClientFlag
-
-from webapp.config import Settings
+from mysql.connector.connection_cext import CMySQLConnection
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
 
 # Seconds. Apache gives an answer 30 s; a page that waits for the database fails well before.
 CONNECT_TIMEOUT = 3
 QUERY_TIMEOUT = 10
 WAIT_TIMEOUT = 5.0
+# Below MySQL's wait_timeout (8 hours): it never closes a connection that is about to be used.
+RECYCLE = 3600
 
-Row = dict[str, Any]
+# A transaction of several statements, and a statement that is one by itself.
+TRANSACTION = "READ COMMITTED"
+SINGLE = "AUTOCOMMIT"
+
+NO_SUCH_TABLE = errorcode.ER_NO_SUCH_TABLE
+BAD_FIELD = errorcode.ER_BAD_FIELD_ERROR
 
 
 class DatabaseUnavailableError(Exception):
-    """MySQL does not answer, refuses the connection, or all connections are taken."""
+    """MySQL does not answer, refuses the connection, is busy, or has no tables yet."""
 
 
 class DuplicateError(Exception):
@@ -46,144 +47,159 @@ class DuplicateError(Exception):
         self.field = field
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a change did: rows that it found, and the id that an INSERT was given (0 without)."""
+class Address(Protocol):
+    """Where the database is, and as whom: Settings and MigrationSettings."""
 
-    rows: int
-    new_id: int
+    @property
+    def database_host(self) -> str: ...  # noqa: D102
+    @property
+    def database_port(self) -> int: ...  # noqa: D102
+    @property
+    def database_name(self) -> str: ...  # noqa: D102
+    @property
+    def database_user(self) -> str: ...  # noqa: D102
+    @property
+    def database_password(self) -> str: ...  # noqa: D102
+    @property
+    def pool_size(self) -> int: ...  # noqa: D102
 
 
-class Pool:
-    """At most `size` connections: opened when needed, kept for the next user, dropped if broken."""
+class _MySQL(CMySQLConnection):  # type: ignore[misc]
+    """A connection that the pool alone asks whether it is alive: once a use, not once a cursor."""
 
-    def __init__(self, connect: Callable[[], MySQLConnectionAbstract], size: int) -> None:
-        """Open nothing yet.
+    def is_connected(self) -> bool:
+        """Say yes; where that is wrong, the statement fails, as it may at any time."""
+        return True
 
-        Args:
-            connect: opens a connection.
-            size: the most connections at any time.
-        """
-        self._connect = connect
-        self._permits = threading.BoundedSemaphore(size)
-        # Used at its end only, which is atomic: the connection used last is used first.
-        self._idle: list[MySQLConnectionAbstract] = []
 
-    @contextmanager
-    def connection(self) -> Iterator[MySQLConnectionAbstract]:
-        """Lend a connection that was alive a moment ago.
+def make_engine(
+    settings: Address, query_timeout: int = QUERY_TIMEOUT, isolation: str = TRANSACTION
+) -> Engine:
+    """Return an engine; it opens a connection only when one is needed.
 
-        Raises:
-            DatabaseUnavailableError: none became free in WAIT_TIMEOUT seconds, or none can be
-                opened, or the connection broke while it was used.
-        """
-        if not self._permits.acquire(timeout=WAIT_TIMEOUT):
-            raise DatabaseUnavailableError("all connections are taken")
+    Args:
+        settings: where the database is, and as whom.
+        query_timeout: seconds after which a statement without an answer is given up.
+        isolation: of its connections, as they come.
+    """
+    engine = create_engine(
+        URL.create(
+            "mysql+mysqlconnector",
+            settings.database_user,
+            settings.database_password,
+            settings.database_host,
+            settings.database_port,
+            settings.database_name,
+        ),
+        # Exactly as many as threads: none waits, and MySQL's max_connections is never met.
+        poolclass=QueuePool,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=WAIT_TIMEOUT,
+        pool_recycle=RECYCLE,
+        # The one used last is used first, so that what is idle stays idle.
+        pool_use_lifo=True,
+        # A restart of MySQL costs nobody an error: a dead connection is noticed and replaced.
+        pool_pre_ping=True,
+        isolation_level=isolation,
+        skip_autocommit_rollback=True,
+        # An error's text never carries what users sent: passwords, addresses.
+        hide_parameters=True,
+        connect_args={
+            "charset": "utf8mb4",
+            "collation": "utf8mb4_0900_ai_ci",
+            "connection_timeout": CONNECT_TIMEOUT,
+            "read_timeout": query_timeout,
+            "write_timeout": query_timeout,
+        },
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> object:
         try:
-            connection = self._take()
-            try:
-                yield connection
-            except BaseException:
-                # It may be in the middle of anything.
-                _drop(connection)
-                raise
-            self._idle.append(connection)
-        except (
-            mysql.connector.OperationalError,
-            mysql.connector.InterfaceError,
-            mysql.connector.errors.PoolError,
-        ) as error:
-            raise DatabaseUnavailableError(str(error)) from error
-        finally:
-            self._permits.release()
-
-    def _take(self) -> MySQLConnectionAbstract:
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                break
-            if connection.is_connected():
-                return connection
-            _drop(connection)
-        try:
-            return self._connect()
+            return _MySQL(*arguments, **options)
         except mysql.connector.Error as error:
             # Whatever its class: access denied while a password changes, an unknown host, a server
             # that is starting.
             raise DatabaseUnavailableError(str(error)) from error
 
-
-def _drop(connection: MySQLConnectionAbstract) -> None:
-    """Close without a farewell to the server, which may not be there."""
-    with suppress(mysql.connector.Error):
-        connection.disconnect()
+    return engine
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Give the application its pool."""
-
-    def connect() -> MySQLConnectionAbstract:
-        connection = mysql.connector.connect(
-            host=settings.database_host,
-            port=settings.database_port,
-            database=settings.database_name,
-            user=settings.database_user,
-            password=settings.database_password,
-            charset="utf8mb4",
-            autocommit=True,
-            connection_timeout=CONNECT_TIMEOUT,
-            read_timeout=QUERY_TIMEOUT,
-            write_timeout=QUERY_TIMEOUT,
-            # An UPDATE that changes nothing counts the row all the same: it was found.
-            client_flags=[ClientFlag.FOUND_ROWS],
-        )
-        if not isinstance(connection, MySQLConnectionAbstract):
-            raise TypeError(f"unexpected kind of connection: {type(connection)}")
-        return connection
-
-    app.extensions["pool"] = Pool(connect, settings.pool_size)
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn errors of the driver and the pool into those of this module."""
+    try:
+        yield
+    except IntegrityError as error:
+        if getattr(error.orig, "errno", None) != errorcode.ER_DUP_ENTRY:
+            raise
+        # "Duplicate entry 'ana' for key 'users.username'"
+        message = str(getattr(error.orig, "msg", ""))
+        raise DuplicateError(message.rpartition(".")[2].strip("'")) from error
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailableError("all connections are taken") from error
+    except DBAPIError as error:
+        if _is_outage(error):
+            raise DatabaseUnavailableError(str(error.orig)) from error
+        raise
 
 
-def _pool() -> Pool:
-    pool: Pool = current_app.extensions["pool"]
-    return pool
-
-
-def rows(sql: str, parameters: Sequence[object] = ()) -> list[Row]:
-    """Run a SELECT and return its rows, as dictionaries by column name.
-
-    Raises:
-        DatabaseUnavailableError: see Pool.connection.
-    """
-    with _pool().connection() as connection, connection.cursor(dictionary=True) as cursor:
-        cursor.execute(sql, tuple(parameters))
-        result: list[Row] = cursor.fetchall()
-        return result
-
-
-def row(sql: str, parameters: Sequence[object] = ()) -> Row | None:
-    """Run a SELECT and return its first row, or None.
-
-    Raises:
-        DatabaseUnavailableError: see Pool.connection.
-    """
-    return next(iter(rows(sql, parameters)), None)
-
-
-def change(sql: str, parameters: Sequence[object] = ()) -> Outcome:
-    """Run one INSERT, UPDATE or DELETE; it is committed on return.
+@contextmanager
+def session_of(engine: Engine) -> Iterator[Session]:
+    """Lend a session whose transaction is committed at the end, or rolled back by an exception.
 
     Raises:
         DuplicateError: a unique key holds the value already.
-        DatabaseUnavailableError: see Pool.connection. Whether the change took place is unknown.
+        DatabaseUnavailableError: see there. Whether a change took place is unknown.
     """
-    with _pool().connection() as connection, connection.cursor() as cursor:
-        try:
-            cursor.execute(sql, tuple(parameters))
-        except mysql.connector.IntegrityError as error:
-            if error.errno != errorcode.ER_DUP_ENTRY:
-                raise
-            # "Duplicate entry 'ana' for key 'users.username'"
-            raise DuplicateError(str(error.msg).rpartition(".")[2].strip("'")) from error
-        return Outcome(rows=cursor.rowcount, new_id=cursor.lastrowid or 0)
+    with _told(), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Whether the server, and not the statement, is at fault."""
+    if error.connection_invalidated:
+        return True
+    if getattr(error.orig, "errno", None) in {NO_SUCH_TABLE, BAD_FIELD}:
+        # The migration has not run yet: `docker compose run --rm migrate`.
+        return True
+    kinds = (
+        mysql.connector.OperationalError,
+        mysql.connector.InterfaceError,
+        mysql.connector.errors.PoolError,
+    )
+    return isinstance(error.orig, kinds)
+
+
+def init_app(app: Flask, settings: Address) -> None:
+    """Give the application its pool."""
+    engine = make_engine(settings, isolation=SINGLE)
+    app.extensions["engine"] = engine
+    app.extensions["changing_engine"] = engine.execution_options(isolation_level=TRANSACTION)
+
+
+def session() -> AbstractContextManager[Session]:
+    """Lend a session of the current application, to change something; see session_of."""
+    return session_of(current_app.extensions["changing_engine"])
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """Lend a connection of the current application, to read.
+
+    Each statement sees what is committed by then. It takes two round trips, one of which asks
+    whether MySQL is there; that of a session takes eight.
+
+    Raises:
+        DatabaseUnavailableError: see there.
+    """
+    engine: Engine = current_app.extensions["engine"]
+    with _told(), engine.connect() as connection:
+        yield connection
+
+
+def pool_use(app: Flask) -> tuple[int, int]:
+    """Return how many connections are in use, and how many there may be."""
+    pool = app.extensions["engine"].pool
+    return pool.checkedout(), pool.size()

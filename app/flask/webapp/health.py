@@ -1,21 +1,66 @@
-"""/healthz: whether the application can do its work now."""
+"""/healthz: the process answers. /readyz: the application can do its work now."""
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, jsonify
-from flask.typing import ResponseReturnValue
+import json
+from collections.abc import Iterable
 
-from webapp import db
+from flask import Blueprint, Flask, Response, current_app, jsonify
+from sqlalchemy import text
+
+from webapp import db, logs
+from webapp.metrics import ROUTE, Environment, Start, Wsgi
 
 blueprint = Blueprint("health", __name__)
 
 
-@blueprint.get("/healthz")
-def healthz() -> ResponseReturnValue:
-    """Prove a round trip to MySQL. 200, or 503 from the handler of DatabaseUnavailableError."""
-    db.row("SELECT 1")
-    response = jsonify(
-        status="ok", database="ok", release=current_app.extensions["settings"].release
-    )
+class Alive:
+    """Answers /healthz before Flask does: whoever looks often costs a sixth of what Flask takes.
+
+    That the process answers is all it says; MySQL is not asked.
+    """
+
+    def __init__(self, application: Wsgi, release: str) -> None:
+        """Make the answer.
+
+        Args:
+            application: what answers everything else.
+            release: of the application.
+        """
+        self._application = application
+        self._body = json.dumps({"status": "ok", "release": release}).encode() + b"\n"
+        self._headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(self._body))),
+            ("Cache-Control", "no-store"),
+        ]
+
+    def __call__(self, environ: Environment, start_response: Start) -> Iterable[bytes]:
+        """Answer."""
+        method = environ["REQUEST_METHOD"]
+        if environ["PATH_INFO"] != "/healthz" or method not in {"GET", "HEAD"}:
+            return self._application(environ, start_response)
+        environ[ROUTE] = "/healthz"
+        number = logs.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        start_response("200 OK", [*self._headers, ("X-Request-Id", number)])
+        return [b"" if method == "HEAD" else self._body]
+
+
+def init_app(app: Flask) -> None:
+    """Put /healthz before the application."""
+    release = app.extensions["settings"].release
+    app.wsgi_app = Alive(app.wsgi_app, release)  # type: ignore[method-assign]
+
+
+@blueprint.get("/readyz")
+def readyz() -> Response:
+    """Prove a round trip to MySQL, and that its tables were made.
+
+    200, or 503 from the handler of DatabaseUnavailableError.
+    """
+    with db.reading() as connection:
+        connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    settings = current_app.extensions["settings"]
+    response = jsonify(status="ok", database="ok", release=settings.release)
     response.cache_control.no_store = True
     return response

@@ -1,86 +1,121 @@
-"""Users and products in MySQL: every statement of the application is here.
+"""What can be done to users and products, whoever asks: the API and the pages share it.
 
-A password's hash never leaves this module: no SELECT names the column.
+A password's hash never leaves this module and `accounts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
-from webapp import db
+from sqlalchemy import Select, bindparam, select
+from werkzeug.exceptions import Conflict, NotFound
+
+from webapp import auth, db, logs
+from webapp.i18n import N_
+from webapp.listing import Listing, Page, Query
+from webapp.models import Row, User, columns
+from webapp.passwords import hash_password
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Row)
+
+logger = logs.logger("webapp.store")
+
+OWN_ACCOUNT = N_("The account one is signed in with cannot be deleted.")
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table: the columns that a reader sees (`shown`) and those that a writer sets (`written`).
+def page(listing: Listing, query: Query) -> Page:
+    """Return a page of a list."""
+    with db.reading() as connection:
+        return listing.read(connection, query)
 
-    Names of tables and columns come from this module alone; what users send travels as parameters.
+
+def get(model: type[Row], row_id: int) -> Any:
+    """Return a row's columns that may be shown, by name: to be looked at, not to be changed.
+
+    Raises:
+        werkzeug.exceptions.NotFound: there is none with this id.
     """
-
-    name: str
-    shown: tuple[str, ...]
-    written: tuple[str, ...]
-
-    def count(self) -> int:
-        """Return the number of rows."""
-        found = db.row(f"SELECT COUNT(*) AS total FROM {self.name}")  # noqa: S608
-        return int(found["total"]) if found else 0
-
-    def page(self, limit: int, offset: int) -> list[db.Row]:
-        """Return up to `limit` rows, oldest first, after skipping `offset`."""
-        return db.rows(
-            f"SELECT {', '.join(self.shown)} FROM {self.name} ORDER BY id LIMIT %s OFFSET %s",  # noqa: S608
-            (limit, offset),
-        )
-
-    def get(self, row_id: int) -> db.Row | None:
-        """Return the row with this id, or None."""
-        return db.row(
-            f"SELECT {', '.join(self.shown)} FROM {self.name} WHERE id = %s",  # noqa: S608
-            (row_id,),
-        )
-
-    def add(self, values: Mapping[str, Any]) -> int:
-        """Insert a row and return its id.
-
-        Raises:
-            db.DuplicateError: a unique column holds the value already.
-        """
-        columns = [column for column in self.written if column in values]
-        marks = ", ".join(["%s"] * len(columns))
-        return db.change(
-            f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
-            [values[column] for column in columns],
-        ).new_id
-
-    def replace(self, row_id: int, values: Mapping[str, Any]) -> bool:
-        """Set the given columns; return whether there is such a row.
-
-        Raises:
-            db.DuplicateError: a unique column holds the value already.
-        """
-        columns = [column for column in self.written if column in values]
-        assignments = ", ".join(f"{column} = %s" for column in columns)
-        outcome = db.change(
-            f"UPDATE {self.name} SET {assignments} WHERE id = %s",  # noqa: S608
-            [*(values[column] for column in columns), row_id],
-        )
-        return outcome.rows > 0
-
-    def delete(self, row_id: int) -> bool:
-        """Delete the row; return whether there was one."""
-        return db.change(f"DELETE FROM {self.name} WHERE id = %s", (row_id,)).rows > 0  # noqa: S608
+    with db.reading() as connection:
+        row = connection.execute(_one(model), {"row_id": row_id}).one_or_none()
+    return _found(row, model, row_id)
 
 
-users = Table(
-    "users",
-    shown=("id", "name", "email", "username", "created_at", "updated_at"),
-    written=("name", "email", "username", "password"),
-)
-products = Table(
-    "products",
-    shown=("id", "name", "description", "price", "stock", "created_at", "updated_at"),
-    written=("name", "description", "price", "stock"),
-)
+@cache
+def _one(model: type[Row]) -> Select[Any]:
+    return select(*columns(model)).where(model.__table__.c.id == bindparam("row_id"))
+
+
+def add(model: type[R], values: Mapping[str, Any]) -> R:
+    """Insert a row and return it with what MySQL has set.
+
+    Raises:
+        webapp.db.DuplicateError: a unique column holds the value already.
+    """
+    row = model(**_stored(values))
+    with db.session() as session:
+        session.add(row)
+        session.flush()
+        session.refresh(row)
+    _tell("add", row)
+    return row
+
+
+def change(model: type[R], row_id: int, values: Mapping[str, Any]) -> R:
+    """Set the given columns and return the row.
+
+    Raises:
+        webapp.db.DuplicateError: a unique column holds the value already.
+        werkzeug.exceptions.NotFound: there is none with this id.
+    """
+    stored = _stored(values)
+    with db.session() as session:
+        # Locked, so that nobody deletes it in between.
+        row = _found(session.get(model, row_id, with_for_update=True), model, row_id)
+        for name, value in stored.items():
+            setattr(row, name, value)
+        session.flush()
+        session.refresh(row)
+        if isinstance(row, User) and "password" in stored:
+            session.refresh(row, ["password"])
+            auth.keep_session(row)
+    _tell("change", row)
+    return row
+
+
+def delete(model: type[Row], row_id: int) -> None:
+    """Delete a row.
+
+    Raises:
+        werkzeug.exceptions.NotFound: there is none with this id.
+        werkzeug.exceptions.Conflict: it is the account one is signed in with.
+    """
+    user = auth.current_user()
+    if model is User and user is not None and user.id == row_id:
+        raise Conflict(OWN_ACCOUNT)
+    with db.session() as session:
+        row = _found(session.get(model, row_id, with_for_update=True), model, row_id)
+        session.delete(row)
+    _tell("delete", row)
+
+
+def _found(row: T | None, model: type[Row], row_id: int) -> T:
+    if row is None:
+        raise NotFound(f"There is no {model.noun} {row_id}.")
+    return row
+
+
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as they are stored: a password as its hash."""
+    stored = dict(values)
+    if "password" in stored:
+        stored["password"] = hash_password(stored["password"])
+    return stored
+
+
+def _tell(action: str, row: Row) -> None:
+    user = auth.current_user()
+    extra = {"action": action, "user": user.id if user else None}
+    logger.info("%s %s", row.noun, row.id, extra=extra)

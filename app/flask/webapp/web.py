@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from flask import request
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
+
+# Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
+# the first to refuse, and this holds for whoever comes to Flask by itself.
+MAX_BODY_BYTES = 64 * 1024
+# What is read of a body that is too large before the connection is closed over it: who still sends
+# then does not get to read the answer.
+MAX_DRAINED_BYTES = 1024 * 1024
 
 
 class IdConverter(IntegerConverter):
@@ -38,10 +49,66 @@ class JsonProvider(DefaultJSONProvider):
         """Read JSON.
 
         Raises:
-            ValueError: it is none; NaN and Infinity are none.
+            ValueError: it is none; NaN and Infinity are none, and a name twice in an object is a
+                mistake of which nobody knows what was meant.
         """
-        return super().loads(s, parse_float=Decimal, parse_constant=_refuse_constant, **kwargs)
+        return super().loads(
+            s,
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+            **kwargs,
+        )
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def json_body() -> Mapping[str, object]:
+    """Return the request's JSON object.
+
+    Raises:
+        werkzeug.exceptions.UnsupportedMediaType: the content type is not JSON.
+        werkzeug.exceptions.BadRequest: the body is not JSON, or not an object.
+        werkzeug.exceptions.RequestEntityTooLarge: the body is larger than the application allows.
+    """
+    try:
+        payload = request.get_json()
+    except RecursionError as error:
+        raise BadRequest("The body is nested too deeply.") from error
+    if not isinstance(payload, dict):
+        raise BadRequest('The body must be a JSON object, for example {"name": "…"}.')
+    return payload
+
+
+def bound_body() -> None:
+    """Hold a body without a length (chunked) to MAX_BODY_BYTES, too.
+
+    Werkzeug cuts such a body off at its limit without a word, and the rest of it would be taken
+    for the whole.
+
+    Raises:
+        werkzeug.exceptions.RequestEntityTooLarge: it is larger.
+    """
+    environ = request.environ
+    if "wsgi.input_terminated" not in environ or request.content_length is not None:
+        return
+    stream = environ["wsgi.input"]
+    body = stream.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        stream.read(MAX_DRAINED_BYTES)
+        raise RequestEntityTooLarge
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    del environ["wsgi.input_terminated"]
+    # What follows takes the length for certain only without it.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    request.__dict__.pop("content_length", None)

@@ -49,9 +49,9 @@ def current(host: Host) -> str:
     return str(host.check_output("readlink /opt/webapp/current"))
 
 
-def healthz(host: Host) -> str:
+def readyz(host: Host) -> str:
     """What the application says of itself, through Apache."""
-    probe = "import urllib.request as r; print(r.urlopen('http://127.0.0.1/healthz').read())"
+    probe = "import urllib.request as r; print(r.urlopen('http://127.0.0.1/readyz').read())"
     return str(host.check_output("python3 -c %s", probe))
 
 
@@ -84,7 +84,7 @@ def test_a_changed_password_reaches_the_containers_that_use_it(host: Host) -> No
     assert after["apache"] == before["apache"]
     assert after["flask-app"] != before["flask-app"]
     assert after["mysql"] != before["mysql"]
-    assert '"database":"ok"' in healthz(host)
+    assert '"database":"ok"' in readyz(host)
     again = converge(vault_webapp_db_password=password)
     assert "changed=0 " in again.stdout
     assert password not in result.stdout
@@ -103,7 +103,52 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
     assert "RuntimeError: broken on purpose" in result.stdout
     assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
     assert current(host) == before
-    assert '"database":"ok"' in healthz(host)
+    assert '"database":"ok"' in readyz(host)
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_changed_admin_password_is_the_accounts(host: Host) -> None:
+    before = containers(host)
+    password = f"new: admin {secrets.token_hex(4)}"
+    result = converge(vault_webapp_admin_password=password)
+    assert result.returncode == 0, result.stdout
+    after = containers(host)
+    assert (after["apache"], after["mysql"]) == (before["apache"], before["mysql"])
+    login = "import base64,sys,urllib.request as r; q=r.Request('http://127.0.0.1/api/users');"
+    login += (
+        "q.add_header('Authorization','Basic '+base64.b64encode(sys.argv[1].encode()).decode());"
+    )
+    login += "print(r.urlopen(q).status)"
+    assert host.check_output("python3 -c %s %s", login, f"admin:{password}") == "200"
+    again = converge(vault_webapp_admin_password=password)
+    assert "changed=0 " in again.stdout
+    assert password not in result.stdout
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_release_whose_migration_fails_leaves_the_one_before_serving(
+    host: Host, sources: Path
+) -> None:
+    before = current(host)
+    flask = containers(host)["flask-app"]
+    versions = sources / "flask" / "webapp" / "migrations" / "versions"
+    (versions / "0099_broken.py").write_text(
+        "from alembic import op\n"
+        'revision = "0099"\n'
+        'down_revision = "0002"\n\n\n'
+        "def upgrade():\n"
+        '    op.execute("ALTER TABLE users ADD half INT")\n'
+        '    op.execute("ALTER TABLE no_such_table ADD x INT")\n'
+    )
+    result = converge(webapp_source=str(sources))
+    assert result.returncode != 0
+    assert "The migration failed" in result.stdout
+    assert "no_such_table" in result.stdout
+    assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
+    assert current(host) == before
+    # Flask's container was not touched.
+    assert containers(host)["flask-app"] == flask
+    assert '"database":"ok"' in readyz(host)
 
 
 @pytest.mark.usefixtures("restored")
@@ -115,4 +160,4 @@ def test_a_release_that_cannot_be_built_disturbs_nothing(host: Host, sources: Pa
     assert result.returncode != 0
     assert "the images could not be built" in result.stdout
     assert containers(host) == before
-    assert '"database":"ok"' in healthz(host)
+    assert '"database":"ok"' in readyz(host)

@@ -7,6 +7,8 @@ import http.client
 import json
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -82,7 +84,7 @@ def test_the_three_services_are_healthy(host: Host) -> None:
 
 
 def test_a_visitor_sees_the_pages(send: Send) -> None:
-    for path, title in (("/", "Usuarios"), ("/products", "Productos")):
+    for path, title in (("/login", "Iniciar sesión"), ("/products", "Productos")):
         answer = send("GET", path)
         assert answer.status == 200
         assert f"<h1>{title}</h1>" in answer.text
@@ -96,7 +98,7 @@ def test_a_product_lives_from_post_to_delete(send: Send) -> None:
     path = created.headers["Location"]
     try:
         assert send("GET", path).json["price"] == "12.50"
-        assert "12,50 €" in send("GET", "/products").text
+        assert "12,50\xa0€" in send("GET", "/products").text
         changed = {**PRODUCT, "stock": 2}
         assert send("PUT", path, changed, admin=True).json["stock"] == 2
         assert send("PUT", path, changed).status == 401
@@ -119,29 +121,109 @@ def test_a_users_password_never_comes_back(send: Send) -> None:
         listed = send("GET", "/api/users", admin=True)
         assert "unmistakable" not in created.text + listed.text
         assert "password" not in listed.text
-        assert ">ana<" in send("GET", "/").text
+        assert ">ana<" in send("GET", "/", admin=True).text
         assert send("POST", "/api/users", user, admin=True).status == 409
     finally:
         send("DELETE", path, admin=True)
 
 
-def test_users_are_for_the_administrator(send: Send) -> None:
+def test_users_need_a_login(send: Send) -> None:
     answer = send("GET", "/api/users")
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    page = send("GET", "/")
+    assert (page.status, page.headers["Location"]) == (303, "/login?next=/")
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/./metrics", "/METRICS",
+             "/x/../metrics", "/metrics?x=1", "/metrics;x"]
+)  # fmt: skip
+def test_the_metrics_are_for_the_host_alone(host: Host, send: Send, path: str) -> None:
+    answer = send("GET", path, admin=True)
+    assert answer.status in {308, 403, 404}
+    assert "http_requests_total" not in answer.text
+    here = host.check_output("curl -sf http://127.0.0.1:5000/metrics || true")
+    there = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:5000/metrics').read())"
+    assert "http_requests_total" in (here or host.check_output("python3 -c %s", there))
+
+
+def test_a_client_does_not_choose_its_address_scheme_or_number(host: Host, send: Send) -> None:
+    """Else it would have as many tries as addresses, and cookies for the wrong scheme."""
+    login = "Basic " + base64.b64encode(b"nobody-molecule:x").decode()
+    statuses = []
+    for number in range(7):
+        headers = {
+            "Authorization": login,
+            "X-Forwarded-For": f"10.9.8.{number}",
+            "X-Real-Ip": f"10.9.8.{number}",
+            "Forwarded": f"for=10.9.8.{number}",
+            "X-Forwarded-Proto": "https",
+            "X-Request-Id": "chosen-by-the-client",
+        }
+        answer = send("GET", "/api/users", **headers)
+        assert answer.headers["X-Request-Id"] != "chosen-by-the-client"
+        statuses.append(answer.status)
+    assert statuses[-1] == 429
+    page = send("GET", "/login", **{"X-Forwarded-Proto": "https"})
+    assert "Secure" not in page.headers["Set-Cookie"]
+    assert "10.9.8." not in host.check_output("docker logs --tail 20 webapp-flask-app-1 2>&1")
+
+
+def test_the_cookie_of_https_stays_on_https(address: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(address, context=context, timeout=10)
+    connection.request("GET", "/login")
+    cookie = connection.getresponse().headers["Set-Cookie"]
+    connection.close()
+    assert {"Secure", "HttpOnly", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}
+
+
+def test_many_logins_at_once_do_not_exhaust_the_memory(host: Host, send: Send) -> None:
+    def one(number: int) -> int:
+        pair = base64.b64encode(f"user{number}:x".encode()).decode()
+        return send("GET", "/api/users", Authorization=f"Basic {pair}").status
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = set(pool.map(one, range(20)))
+    assert statuses <= {401, 429}
+    state = inspect(host, "flask-app")["State"]
+    assert (state["OOMKilled"], state["Restarting"]) == (False, False)
+    assert inspect(host, "flask-app")["RestartCount"] == 0
 
 
 def test_too_large_a_request_is_refused_in_json(send: Send) -> None:
-    for size in (100_000, 1_500_000):
+    for size in (100_000, 1_500_000, 10_000_000):
         answer = send("POST", "/api/products", {"name": "x" * size}, admin=True)
         assert answer.status == 413
         assert answer.json["status"] == 413
 
 
+@pytest.mark.parametrize("chunks", [2, 40, 200])
+def test_too_large_a_request_without_a_length_is_413(
+    address: str, admin_password: str, chunks: int
+) -> None:
+    pair = base64.b64encode(f"admin:{admin_password}".encode()).decode()
+    connection = http.client.HTTPConnection(address, timeout=10)
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {pair}"}
+    body = (b" " * 50_000 for _ in range(chunks))
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.request("POST", "/api/products", body, headers, encode_chunked=True)
+    answer = Response(connection.getresponse())
+    connection.close()
+    assert answer.status == 413
+    assert answer.json["status"] == 413
+
+
 def test_a_request_is_found_in_the_log_by_its_number(host: Host, send: Send) -> None:
-    answer = send("GET", "/products", **{"X-Request-Id": "molecule-4711"})
-    assert answer.headers["X-Request-Id"] == "molecule-4711"
-    assert "molecule-4711" in host.check_output("docker logs --tail 5 webapp-apache-1 2>&1")
+    product = {**PRODUCT, "name": "numbered"}
+    answer = send("POST", "/api/products", product, admin=True)
+    send("DELETE", answer.headers["Location"], admin=True)
+    number = answer.headers["X-Request-Id"]
+    for service in ("apache", "flask-app"):
+        assert number in host.check_output(f"docker logs --tail 20 webapp-{service}-1 2>&1")
 
 
 def test_https_serves_the_hosts_own_certificate(host: Host, address: str) -> None:
@@ -170,7 +252,7 @@ def test_only_http_and_https_are_open_to_everybody(host: Host) -> None:
 def test_no_secret_is_where_it_does_not_belong(host: Host) -> None:
     names = host.check_output(f"ls {SECRETS}").split()
     secrets = [host.file(f"{SECRETS}/{name}").content_string.strip() for name in names]
-    assert len([name for name in names if name.startswith("webapp_")]) == 4
+    assert len([name for name in names if name.startswith("webapp_")]) == 6
     places = [
         host.check_output("ps axww -o args"),
         host.check_output("cat /opt/webapp/current/.env"),
@@ -223,7 +305,7 @@ def without_flask(host: Host, send: Send) -> Iterator[None]:
     host.check_output("docker stop webapp-flask-app-1")
     yield
     host.check_output("docker start webapp-flask-app-1")
-    wait_until(lambda: _answers(send, "/healthz"), 60)
+    wait_until(lambda: _answers(send, "/readyz"), 60)
 
 
 @pytest.mark.usefixtures("without_flask")
@@ -247,7 +329,11 @@ def other_mysql(host: Host) -> Iterator[str]:
     image = inspect(host, "mysql")["Config"]["Image"]
     mounts = " ".join(
         f"-v {SECRETS}/{secret}:/run/secrets/{secret}:ro"
-        for secret in ("webapp_db_password", "webapp_db_root_password")
+        for secret in (
+            "webapp_db_password",
+            "webapp_db_migration_password",
+            "webapp_db_root_password",
+        )
     )
     tmpfs = "--tmpfs /run/mysqld:uid=999,gid=999 --tmpfs /tmp:uid=999,gid=999"
     host.check_output(

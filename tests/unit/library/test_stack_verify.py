@@ -105,17 +105,31 @@ class Stack:
     def http(self, request: _Handler, path: str, query: dict[str, str], body: str) -> Answer:
         if path.startswith("/api/"):
             return self._api(request, path, query, body)
-        return as_json({"status": "ok"}) if path == "/healthz" else (200, HTML, "<h1>Hola</h1>")
+        if path == "/metrics":
+            return 403, HTML, "<h1>Forbidden</h1>"
+        return as_json({"status": "ok"}) if path == "/readyz" else (200, HTML, "<h1>Hola</h1>")
 
     https = http
 
     def _api(self, request: _Handler, path: str, query: dict[str, str], body: str) -> Answer:
         if request.command == "GET" and path == "/api/products":
-            limit, offset = int(query["limit"]), int(query["offset"])
-            assert limit <= 100
-            rows = [self.products[number] for number in sorted(self.products)]
-            return as_json({"items": rows[offset : offset + limit], "total": len(rows)})
-        if request.command != "GET" and request.login() != f"admin:{PASSWORDS['webapp']}":
+            per_page, page = int(query["per_page"]), int(query["page"])
+            assert per_page <= 100
+            assert query["sort"] == "-id"
+            rows = [
+                self.products[number]
+                for number in sorted(self.products, reverse=True)
+                if query["q"] in self.products[number]["name"]
+            ]
+            return as_json(
+                {
+                    "items": rows[(page - 1) * per_page : page * per_page],
+                    "total": len(rows),
+                    "pages": max(1, -(-len(rows) // per_page)),
+                }
+            )
+        guarded = request.command != "GET" or path == "/api/users"
+        if guarded and request.login() != f"admin:{PASSWORDS['webapp']}":
             return as_json({"error": "unauthorized"}, 401)
         if request.command == "POST":
             row = {"id": self.next_id, **json.loads(body)}
@@ -300,7 +314,7 @@ def test_all_is_well(run_module: RunModule, stack: Stack) -> None:
     result = run_module(verify.main, options(stack))
     assert not result.get("failed"), result["msg"]
     assert result["changed"] is False
-    assert len(result["checks"]) == 17
+    assert len(result["checks"]) == 19
     assert result["left_out"] == []
     assert result["seconds"] < 1
     assert stack.products == {}, "nothing is left behind"
@@ -367,17 +381,17 @@ def test_a_login_does_not_follow_to_another_server(stack: Stack) -> None:
 def test_a_page_that_is_no_page(run_module: RunModule, stack: Stack) -> None:
     stack.instead["http GET /"] = as_json({})
     text = fails(run_module, stack)
-    assert text.startswith("1 of 17 checks failed:")
+    assert text.startswith("1 of 19 checks failed:")
     assert "has no html, but application/json" in text
     assert "ssh ubuntu@127.0.0.1 'sudo docker compose -p webapp logs --tail 50 apache'" in text
 
 
 def test_an_application_without_its_database(run_module: RunModule, stack: Stack) -> None:
     error = as_json({"error": "database unavailable"}, 503)
-    for request in ("GET /healthz", "GET /products", "GET /api/products"):
+    for request in ("GET /readyz", "GET /products", "GET /api/products"):
         stack.instead[f"https {request}"] = error
     text = fails(run_module, stack)
-    assert text.startswith("3 of 17 checks failed:")
+    assert text.startswith("3 of 19 checks failed:")
     assert text.count('answers 503: {"error": "database unavailable"}') == 1
     assert "1. health of the application: failed" in text
     assert "so too: product page, product written, read and deleted" in text
@@ -497,7 +511,7 @@ def test_a_port_that_should_be_closed(run_module: RunModule, stack: Stack) -> No
 def test_interfaces_without_a_password(run_module: RunModule, stack: Stack) -> None:
     stack.open_to_all = True
     text = fails(run_module, stack, timeout=60)
-    assert text.startswith("2 of 17")
+    assert text.startswith("2 of 19")
     assert text.count("can be read without a password") == 2
 
 
@@ -505,7 +519,7 @@ def test_without_a_monitoring_user_nobody_is_asked(run_module: RunModule, stack:
     stack.open_to_all = True
     result = run_module(verify.main, options(stack, monitoring_user=""))
     assert not result.get("failed"), result["msg"]
-    assert len(result["checks"]) == 15
+    assert len(result["checks"]) == 17
 
 
 @pytest.mark.parametrize("health", ["down", "unknown"])
@@ -582,13 +596,13 @@ def test_answers_of_an_unknown_shape(run_module: RunModule, stack: Stack, answer
         stack.instead[f"grafana {request}"] = answer
     stack.instead["prometheus GET /api/v1/targets"] = answer
     stack.instead["https GET /api/products"] = answer
-    assert fails(run_module, stack).startswith("4 of 17")
+    assert fails(run_module, stack).startswith("4 of 19")
 
 
 def test_a_service_that_is_stopped_is_told_once(run_module: RunModule, stack: Stack) -> None:
     port = free_port()
     text = fails(run_module, stack, grafana_port=port)
-    assert text.startswith("4 of 17 checks failed:")
+    assert text.startswith("4 of 19 checks failed:")
     assert text.count(f"nothing listens on port {port}") == 1
     assert "so too: Grafana takes the login, Grafana reads Prometheus, dashboards are there" in text
     assert "cause: the service is stopped or has failed" in text
@@ -635,6 +649,6 @@ def test_checks_run_at_the_same_time(run_module: RunModule, stack: Stack) -> Non
         time.sleep(0.3)
         return 200, HTML, "<h1>x</h1>"
 
-    for request in ("http GET /", "https GET /", "https GET /products", "https GET /healthz"):
+    for request in ("http GET /", "https GET /", "https GET /products", "https GET /readyz"):
         stack.instead[request] = slow
     assert run_module(verify.main, options(stack))["seconds"] < 0.3 * 3

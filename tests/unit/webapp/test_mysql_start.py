@@ -44,13 +44,13 @@ class Place:
         (self.root / "bin" / "mysqld").write_text(MYSQLD)
         (self.root / "bin" / "mysqld").chmod(0o755)
         self.secret("webapp_db_password", "app")
+        self.secret("webapp_db_migration_password", "migration")
         self.secret("webapp_db_root_password", "root")
         self.environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
             "MYSQL_DATA_DIRECTORY": str(self.root / "data"),
             "MYSQL_RUN_DIRECTORY": str(self.root / "run"),
             "MYSQL_SECRETS_DIRECTORY": str(self.root / "secrets"),
-            "MYSQL_SCHEMA_FILE": str(MYSQL / "schema.sql"),
         }
 
     def secret(self, name: str, value: str) -> None:
@@ -167,7 +167,9 @@ def test_a_failing_mysqld_is_told(place: Place) -> None:
     assert place.data == {".initialising"}
 
 
-@pytest.mark.parametrize("name", ["webapp_db_password", "webapp_db_root_password"])
+@pytest.mark.parametrize(
+    "name", ["webapp_db_password", "webapp_db_migration_password", "webapp_db_root_password"]
+)
 @pytest.mark.parametrize(
     ("value", "words"), [(None, "missing"), ("", "empty"), ("\n", "empty"), ("a\nb", "one line")]
 )
@@ -206,7 +208,21 @@ def test_no_password_is_in_the_arguments(place: Place) -> None:
     assert "unmistakable" not in out + errors
 
 
-def test_the_applications_user_gets_four_rights(place: Place) -> None:
+def test_the_application_changes_rows_and_the_migration_tables(place: Place) -> None:
     place.start()
     granted = [line for line in place.sql().splitlines() if line.startswith("GRANT")]
-    assert granted == ["GRANT SELECT, INSERT, UPDATE, DELETE ON webapp.* TO 'webapp'@'%';"]
+    assert granted == [
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON webapp.* TO 'webapp'@'%';",
+        "GRANT ALL PRIVILEGES ON webapp.* TO 'webapp_migration'@'%';",
+    ]
+
+
+def test_the_database_is_there_before_its_users(place: Place) -> None:
+    place.start()
+    assert place.sql().startswith("CREATE DATABASE IF NOT EXISTS webapp CHARACTER SET utf8mb4 ")
+
+
+def test_each_statement_ends_on_its_own_line(place: Place) -> None:
+    """As --init-file wants it."""
+    place.start()
+    assert all(line.endswith(";") for line in place.sql().splitlines())

@@ -1,1 +1,1 @@
-"""The API: a blueprint a resource, the same five operations for each."""
+"""The API: a blueprint a resource, the same six operations for each, and their description."""

@@ -1,18 +1,16 @@
-"""The five operations of a resource: list, create, read, replace, delete."""
+"""The six operations of a resource: list, create, read, replace, change, delete."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import NotFound
 
-from webapp import validation
-from webapp.paging import page_of
-from webapp.store import Table
+from webapp import auth, store
+from webapp.listing import Listing
+from webapp.schemas import Body, Shown
+from webapp.web import json_body
 
 
 @dataclass(frozen=True)
@@ -20,63 +18,67 @@ class Resource:
     """What distinguishes one resource from another.
 
     Attributes:
-        table: where the rows are.
-        rules: what a body must look like, by field.
-        optional: fields that POST may leave out (the table has a default).
-        keepable: fields that PUT may leave out (they keep their value).
+        name: in addresses, and of the blueprint.
+        listing: the table, and what can be asked of it.
+        shown: what leaves.
+        new: what a POST brings.
+        whole: what a PUT brings.
+        part: what a PATCH brings.
+        reading_is_free: whether GET needs no account.
     """
 
-    table: Table
-    rules: Mapping[str, validation.Rule]
-    optional: Collection[str] = field(default=())
-    keepable: Collection[str] = field(default=())
-
-    def _missing(self, row_id: int) -> NotFound:
-        return NotFound(f"There is no {self.table.name[:-1]} {row_id}.")
-
-    def _found(self, row_id: int) -> dict[str, Any]:
-        row = self.table.get(row_id)
-        if row is None:
-            raise self._missing(row_id)
-        return row
+    name: str
+    listing: Listing
+    shown: type[Shown]
+    new: type[Body]
+    whole: type[Body]
+    part: type[Body]
+    reading_is_free: bool = False
 
     def list(self) -> ResponseReturnValue:
-        """GET: {"items": […], "total": n, "limit": n, "offset": n}."""
-        limit, offset = page_of(request.args)
+        """GET: {"items": […], "total": n, "page": n, "per_page": n, "pages": n}."""
+        page = store.page(self.listing, self.listing.query(request.args))
         return jsonify(
-            items=self.table.page(limit, offset),
-            total=self.table.count(),
-            limit=limit,
-            offset=offset,
+            items=[self.shown.of(row) for row in page.rows],
+            total=page.total,
+            page=page.query.page,
+            per_page=page.query.per_page,
+            pages=page.pages,
         )
 
     def create(self) -> ResponseReturnValue:
         """POST: 201, the new one, and its address in Location."""
-        row_id = self.table.add(validation.check(validation.body(), self.rules, self.optional))
-        location = url_for(".read", row_id=row_id)
-        return jsonify(self._found(row_id)), 201, {"Location": location}
+        row = store.add(self.listing.model, self.new.check(json_body()))
+        location = url_for(f"{self.name}.read", row_id=row.id)
+        return jsonify(self.shown.of(row)), 201, {"Location": location}
 
     def read(self, row_id: int) -> ResponseReturnValue:
         """GET one: the row, or 404."""
-        return jsonify(self._found(row_id))
+        return jsonify(self.shown.of(store.get(self.listing.model, row_id)))
 
     def replace(self, row_id: int) -> ResponseReturnValue:
         """PUT: all fields anew; 200 and the row, or 404."""
-        values = validation.check(validation.body(), self.rules, self.keepable)
-        if not self.table.replace(row_id, values):
-            raise self._missing(row_id)
-        return jsonify(self._found(row_id))
+        values = self.whole.check(json_body())
+        return jsonify(self.shown.of(store.change(self.listing.model, row_id, values)))
+
+    def change(self, row_id: int) -> ResponseReturnValue:
+        """PATCH: the given fields anew; 200 and the row, or 404."""
+        values = self.part.check(json_body())
+        return jsonify(self.shown.of(store.change(self.listing.model, row_id, values)))
 
     def delete(self, row_id: int) -> ResponseReturnValue:
         """DELETE: 204, or 404."""
-        if not self.table.delete(row_id):
-            raise self._missing(row_id)
+        store.delete(self.listing.model, row_id)
         return "", 204
 
-    def register(self, blueprint: Blueprint) -> None:
-        """Add the five routes to the blueprint."""
+    def blueprint(self) -> Blueprint:
+        """Return the six routes, guarded."""
+        blueprint = Blueprint(self.name, __name__, url_prefix=f"/api/{self.name}")
+        auth.guard(blueprint, reading_is_free=self.reading_is_free)
         blueprint.get("", endpoint="list")(self.list)
         blueprint.post("", endpoint="create")(self.create)
         blueprint.get("/<id:row_id>", endpoint="read")(self.read)
         blueprint.put("/<id:row_id>", endpoint="replace")(self.replace)
+        blueprint.patch("/<id:row_id>", endpoint="change")(self.change)
         blueprint.delete("/<id:row_id>", endpoint="delete")(self.delete)
+        return blueprint
