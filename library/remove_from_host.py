@@ -13,7 +13,7 @@ description:
   - What is not there is passed over, so that a run which was cut short is taken up again.
 options:
   units:
-    description: Names of services, without C(.service).
+    description: Names of services, without C(.service), and of other units, with their suffix.
     type: list
     elements: str
     default: []
@@ -71,6 +71,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 # Where converged_service notes its reloads.
 STAMPS = Path("/run/labstack")
+# Of units that can be named with them.
+SUFFIXES = (".service", ".timer", ".socket", ".path", ".mount")
 
 
 class RemoveError(Exception):
@@ -95,10 +97,15 @@ def check_path(path: str) -> None:
         raise RemoveError(f"{path!r} is not removed: it is not absolute, or not two levels deep")
 
 
+def full_name(name: str) -> str:
+    """Returns a unit's name with its suffix."""
+    return name if name.endswith(SUFFIXES) else f"{name}.service"
+
+
 def unit_is_there(name: str) -> bool:
     """Says whether systemd knows the unit, or still runs it."""
     answer = run(
-        ["systemctl", "show", "--property", "LoadState,ActiveState", f"{name}.service"]
+        ["systemctl", "show", "--property", "LoadState,ActiveState", full_name(name)]
     ).splitlines()
     return "LoadState=not-found" not in answer or not (
         "ActiveState=inactive" in answer or "ActiveState=failed" in answer
@@ -107,13 +114,14 @@ def unit_is_there(name: str) -> bool:
 
 def remove_unit(name: str) -> None:
     """Stops and disables a unit, and forgets that it failed. Raises RemoveError."""
-    run(["systemctl", "stop", f"{name}.service"])
+    unit = full_name(name)
+    run(["systemctl", "stop", unit])
     # A unit that systemd runs without a file has nothing to disable.
     enabled = subprocess.run(
-        ["systemctl", "is-enabled", "--quiet", f"{name}.service"], capture_output=True, check=False
+        ["systemctl", "is-enabled", "--quiet", unit], capture_output=True, check=False
     )
     if enabled.returncode == 0:
-        run(["systemctl", "disable", f"{name}.service"])
+        run(["systemctl", "disable", unit])
     (STAMPS / f"{name}.reloaded").unlink(missing_ok=True)
 
 
