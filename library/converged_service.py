@@ -27,7 +27,8 @@ options:
     description:
       - Files and directories (with all that is in them) whose change asks for a restart. A symbolic
         link counts, and so does its target.
-      - The unit file, its drop-ins and their directory below /etc count by themselves.
+      - The unit file, its drop-ins and their directory below /etc count by themselves, and for a
+        timer the unit file of the service of the same name.
     type: list
     elements: path
     default: []
@@ -86,6 +87,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -309,9 +311,18 @@ class Service:
         # The start as systemd recorded it, in microseconds (systemd 248 and later). One computed
         # from the monotonic clock would move when the wall clock is set; a file's time does not.
         properties = f"--property={','.join(_PROPERTIES)}"
-        return parse_show(
-            self.systemctl("show", "--timestamp=us+utc", properties, self.wanted.unit)
-        )
+        own, _, started = self.systemctl(
+            "show", "--timestamp=us+utc", properties, self.wanted.unit, *self.started_by_it()
+        ).partition("\n\n")
+        unit = parse_show(own)
+        if started and parse_show(started).need_daemon_reload:
+            return replace_fields(unit, need_daemon_reload=True)
+        return unit
+
+    def started_by_it(self) -> list[str]:
+        """Return the service that a timer starts, whose unit file systemd must have read too."""
+        stem, _, kind = self.wanted.unit.rpartition(".")
+        return [f"{stem}.service"] if kind == "timer" else []
 
     def load(self) -> Unit:
         """Make systemd read the unit's files. Raises ServiceError if it cannot."""

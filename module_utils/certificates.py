@@ -139,7 +139,7 @@ class Settings:
 
     @property
     def lineage(self) -> str:
-        """certbot's name for the certificate: another server or profile has another one."""
+        """What certbot calls the certificate: another server or profile has another name."""
         asked = hashlib.sha256(f"{self.server}\n{self.profile}".encode()).hexdigest()[:8]
         return f"{self.address.replace(':', '_')}-{asked}"
 
@@ -260,7 +260,9 @@ class Keeper:
     together, and in one step.
     """
 
-    def __init__(self, settings: Settings, docker: Docker, openssl_command: str = "openssl") -> None:
+    def __init__(
+        self, settings: Settings, docker: Docker, openssl_command: str = "openssl"
+    ) -> None:
         """Remember them; nothing is read or changed yet."""
         self.settings = settings
         self.docker = docker
@@ -509,7 +511,9 @@ class Keeper:
             "com.docker.compose.project": self.settings.project,
             "com.docker.compose.service": self.settings.service,
         }
-        filters = [word for item in labels.items() for word in ("--filter", "label=%s=%s" % item)]
+        filters = [
+            word for item in labels.items() for word in ("--filter", f"label={'='.join(item)}")
+        ]
         status, output = self.docker.run("ps", "--quiet", *filters)
         if status:
             raise CertificateError(f"docker ps failed: {output}")

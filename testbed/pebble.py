@@ -50,11 +50,11 @@ class Pebble:
             if time.monotonic() > deadline:
                 raise images.ImageError(f"pebble did not start:\n{log}")
             time.sleep(0.1)
-        _, output = self._container.exec_run(["cat", "/run/pebble.pem"])
-        self.ca: str = output.decode()
+        output: Any = self._container.exec_run(["cat", "/run/pebble.pem"]).output
+        self.ca: str = bytes(output).decode()
         context = ssl.create_default_context(cadata=self.ca)
         roots = f"https://{address}:15000/roots/0"
-        with urllib.request.urlopen(roots, context=context, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(roots, context=context, timeout=5) as answer:
             self.root: str = answer.read().decode()
 
     def log(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,22 +60,6 @@ def up(student: Cloud) -> Cloud:
     assert run.status == 0, run.output[-6000:]
     assert "Prometheus" in run.output.rpartition("PLAY RECAP")[2]
     return student
-
-
-def restart_elsewhere(lab: Lab) -> str:
-    """Stops the host and starts it on another address; returns that."""
-    before = lab.address
-    subprocess.run(["docker", "stop", lab.host], check=True, capture_output=True)
-    image = ["docker", "inspect", "--format", "{{.Image}}", lab.host]
-    name = subprocess.run(image, check=True, capture_output=True, text=True).stdout.strip()
-    squatter = ["docker", "run", "-d", "--rm", "--entrypoint", "sleep", name, "60"]
-    made = subprocess.run(squatter, check=True, capture_output=True, text=True).stdout.strip()
-    try:
-        lab.up()
-        assert lab.address != before
-    finally:
-        subprocess.run(["docker", "rm", "-f", made], check=True, capture_output=True)
-    return lab.address
 
 
 def changed_tasks(run: Run) -> set[str]:
@@ -150,7 +133,7 @@ def test_the_same_machine_on_a_new_address(up: Cloud, machine: Lab) -> None:
     assert stopped.status != 0
     assert f"The instance {identity} is stopped" in stopped.output
 
-    new = restart_elsewhere(machine)
+    new = machine.move()
     assert new != old
     give_addresses(new)
     run = up.play("playbooks/provision.yml", *upstreams(up))

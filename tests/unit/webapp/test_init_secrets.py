@@ -45,7 +45,7 @@ def test_only_the_owner_gets_to_them_and_every_container_can_read_them(app: Path
         assert directory.stat().st_mode & 0o777 == 0o700
         files = [path for path in directory.iterdir() if path.is_file()]
         assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
-    # Where a trusted certificate would be is mounted as a directory, into a container with another user.
+    # Mounted as a directory, into a container that runs as another user.
     assert (app / "tls" / "trusted").stat().st_mode & 0o777 == 0o755
 
 
