@@ -93,14 +93,17 @@ def fault(command: str, directory: Path, address: str, seconds: int) -> str:
     # The words, because before 3.4 the exit status says nothing about the address.
     if "does match certificate" not in named.stdout:
         return f"it is not for {address}"
-    if lasting.returncode:
-        if not seconds:
-            return "it has expired"
-        whole, unit = (
-            (seconds // DAY_S, "days") if seconds >= 10 * DAY_S else (seconds // HOUR_S, "hours")
-        )
-        return f"it ends in less than {whole} {unit}"
-    return ""
+    return "" if lasting.returncode == 0 else f"it {ending(seconds)}"
+
+
+def ending(seconds: int) -> str:
+    """Say of a certificate that it does not last for so many seconds."""
+    if not seconds:
+        return "has expired"
+    many = seconds >= 10 * DAY_S
+    return (
+        f"ends in less than {seconds // (DAY_S if many else HOUR_S)} {'days' if many else 'hours'}"
+    )
 
 
 @dataclass(frozen=True)

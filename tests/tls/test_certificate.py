@@ -17,13 +17,12 @@ import pytest
 from tests.lab import Lab, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from testbed.pebble import Pebble
 
 RENEW = "sudo python3 -I /opt/certbot/certificates.py /opt/certbot/settings.json --now"
-DOCUMENTED = "tests/tls/site.yml"
+PLAYBOOK = "tests/tls/site.yml"
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Visitor:
         connection = http.client.HTTPSConnection(address, timeout=10, context=self.context)
         try:
             connection.connect()
-            shown = connection.sock.getpeercert()  # type: ignore[union-attr]
+            shown = connection.sock.getpeercert()
         finally:
             connection.close()
         assert shown
@@ -84,7 +83,7 @@ class Site:
     arguments: list[str]
 
     def play(self, *arguments: str) -> Run:
-        return self.lab.play(*self.arguments, *arguments, playbook=DOCUMENTED)
+        return self.lab.play(*self.arguments, *arguments, playbook=PLAYBOOK)
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +211,9 @@ def test_a_new_address_gets_a_certificate_of_its_own(
 
 
 @pytest.fixture(scope="module")
-def away(pebble: Pebble) -> Iterator[None]:
+def away(pebble: Pebble) -> None:
     """From here on the ACME server is away."""
     pebble.stop()
-    return
 
 
 @pytest.mark.usefixtures("away")

@@ -17,7 +17,15 @@ from typing import Any
 import pytest
 
 from library import converged_service
-from library.converged_service import Unit, Wanted, decide, newest, parse_show, parse_timestamp
+from library.converged_service import (
+    Service,
+    Unit,
+    Wanted,
+    decide,
+    newest,
+    parse_show,
+    parse_timestamp,
+)
 from tests.unit.conftest import RunModule
 
 SYSTEMCTL = Path(__file__).with_name("fake_systemctl.py")
@@ -632,3 +640,21 @@ def test_a_file_of_the_future_is_warned_about(
     (warning,) = converge()["warnings"]
     assert "the clock was set back" in warning
     assert f"touch {files}" in warning
+
+
+# --- Timers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stale", "action"), [("yes", "restarted"), ("no", "none")])
+def test_a_timer_takes_in_the_changed_unit_of_its_service(stale: str, action: str) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str]) -> tuple[int, str, str]:
+        asked.append(command)
+        own = "LoadState=loaded\nActiveState=active\nSubState=waiting\nUnitFileState=enabled\n"
+        timer = f"{own}NeedDaemonReload=no\nActiveEnterTimestamp=Tue 2026-11-24 02:35:11 UTC\n"
+        return 0, f"{timer}\nLoadState=loaded\nNeedDaemonReload={stale}\n", ""
+
+    decision = Service(Wanted("tool.timer", settle=0), run).converge(check=True)
+    assert decision.action == action
+    assert asked[0][-2:] == ["tool.timer", "tool.service"]

@@ -117,3 +117,9 @@ def test_a_mount_point_is_emptied(
     assert run_module(remove_from_host.main, options)["changed"]
     assert list(disk.iterdir()) == []
     assert not run_module(remove_from_host.main, options)["changed"]
+
+
+def test_a_unit_with_its_suffix(run_module: RunModule, commands: Path) -> None:
+    result = run_module(remove_from_host.main, {"units": ["tool.service", "tool.timer"]})
+    assert result["removed"] == ["unit tool.service"]
+    assert "systemctl stop tool.service\n" in commands.read_text()
