@@ -153,8 +153,7 @@ CAUSES: Sequence[tuple[str, str, str]] = (
         r"rateLimited|too many (certificates|failed|new|registrations)",
         "the authority's rate limit is reached",
         "wait until the time that it names; the timer tries again by itself. For trials there is "
-        "Let's Encrypt's staging server: certificate_acme_server: "
-        "https://acme-staging-v02.api.letsencrypt.org/directory",
+        "Let's Encrypt's staging server: certificate_acme_server in group_vars/all/versions.yml",
     ),
     (
         r"rejectedIdentifier|forbids issuance|reserved|private address|not a public",

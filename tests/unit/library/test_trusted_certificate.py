@@ -275,7 +275,7 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
             "urn:ietf:params:acme:error:rateLimited :: too many certificates (5) already issued",
             "already issued",
             "rate limit",
-            "acme-staging",
+            "versions.yml",
         ),
         (
             "urn:ietf:params:acme:error:rejectedIdentifier :: IP address is in a reserved block",
