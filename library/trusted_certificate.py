@@ -72,8 +72,8 @@ def present(module: AnsibleModule, keeper: Keeper) -> tuple[bool, str]:
     if module.check_mode:
         return bool(reason) or not keeper.is_served(), reason
     if reason:
-        keeper.keep()
-        return True, reason
+        # The authority may want it to be renewed later than we would; then nothing has changed.
+        return keeper.keep(), reason
     # Fit, but a run was killed before the web server was told.
     return keeper.serve(), reason
 

@@ -348,8 +348,8 @@ class Keeper:
                 self.take()
             except (CertificateError, OSError) as error:
                 raise CertificateError(f"{error}\n{self.fall_back()}") from error
-            self.serve()
-            return self.current() != before
+            told = self.serve()
+            return told or self.current() != before
 
     def image(self) -> str:
         """Return the name of certbot's image, built where it is missing.
@@ -574,12 +574,14 @@ def main() -> int:
     parser.add_argument("--now", action="store_true", help="renew it, due or not")
     arguments = parser.parse_args()
     keeper = Keeper(Settings(**json.loads(arguments.settings.read_text())), Docker())
+    before = keeper.current()
     try:
-        changed = keeper.keep(force=arguments.now)
+        keeper.keep(force=arguments.now)
     except CertificateError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{keeper.current()}: {'renewed, and serves' if changed else 'not due yet'}")
+    same = keeper.current() == before
+    print(f"{keeper.current()}: {'not due yet' if same else 'renewed, and serves'}")
     return 0
 
 
