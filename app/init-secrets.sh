@@ -7,8 +7,10 @@ umask 077
 
 # Only the owner gets into the directories; inside, the files are readable by all, because each container reads them
 # as a user of its own.
-mkdir -p secrets tls
+mkdir -p secrets tls/trusted
 chmod 0700 secrets tls
+# Mounted by itself: a container gets to it without passing tls/.
+chmod 0755 tls/trusted
 
 for name in webapp_db_password webapp_db_migration_password webapp_db_root_password webapp_db_exporter_password \
   webapp_secret_key webapp_admin_password; do

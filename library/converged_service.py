@@ -27,7 +27,8 @@ options:
     description:
       - Files and directories (with all that is in them) whose change asks for a restart. A symbolic
         link counts, and so does its target.
-      - The unit file, its drop-ins and their directory below /etc count by themselves.
+      - The unit file, its drop-ins and their directory below /etc count by themselves, and for a
+        timer the unit file of what it starts.
     type: list
     elements: path
     default: []

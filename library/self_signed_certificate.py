@@ -35,6 +35,9 @@ options:
     description: A certificate that ends sooner than this many days from now is replaced.
     type: int
     default: 30
+  trusted_directory:
+    description: Where a trusted certificate may be kept that is served in this one's place.
+    type: path
 attributes:
   check_mode:
     description: Tells whether a certificate would be made, and why.
@@ -57,6 +60,10 @@ reason:
   description: Why a certificate is (would be) made; empty when the one there is stays.
   returned: success
   type: str
+trusted:
+  description: Whether somebody keeps a trusted certificate in O(trusted_directory).
+  returned: success
+  type: bool
 version:
   description:
     - A text that changes with the certificate; C("0") for one that check mode would make.
@@ -65,7 +72,6 @@ version:
 """
 
 import grp
-import ipaddress
 import os
 import re
 import shutil
@@ -73,6 +79,15 @@ import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.certificates import (
+    CERTIFICATE,
+    DAY_S,
+    KEY,
+    CertificateError,
+    fault,
+    is_ip,
+    openssl,
+)
 from ansible.module_utils.host_files import (
     Attributes,
     make_directory,
@@ -83,8 +98,6 @@ from ansible.module_utils.host_files import (
 )
 
 DNS_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", re.ASCII)
-CERTIFICATE, KEY = "cert.pem", "key.pem"
-DAY_S = 24 * 3600
 # A leaf that no other certificate can be signed with.
 CONFIGURATION = """\
 [req]
@@ -99,63 +112,6 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = {kind}:{address}
 """
-
-
-class CertificateError(Exception):
-    """The address is none, or openssl failed. The message has its words."""
-
-
-def openssl(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the openssl command; its exit status is the caller's business."""
-    return subprocess.run(
-        [command, *arguments],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-
-
-def is_ip(address: str) -> bool:
-    """Tell an IP address from a DNS name."""
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-def fault(command: str, directory: Path, address: str, seconds: int) -> str:
-    """Return what is wrong with the pair of files, or an empty text.
-
-    Args:
-        command: path of openssl.
-        directory: where the files are.
-        address: what the certificate must name.
-        seconds: how long it must be valid from now.
-    """
-    certificate, key = directory / CERTIFICATE, directory / KEY
-    if not certificate.is_file() or not key.is_file():
-        return "there is none"
-    read = ["x509", "-in", str(certificate), "-noout"]
-    # In versions before 3.2 openssl looks at one of -checkend and -checkip alone.
-    named = openssl(
-        command, *read, "-pubkey", "-checkip" if is_ip(address) else "-checkhost", address
-    )
-    lasting = openssl(command, *read, "-checkend", str(seconds))
-    owned = openssl(command, "pkey", "-in", str(key), "-pubout")
-    public = "-----BEGIN PUBLIC KEY-----"
-    if public not in named.stdout or owned.returncode:
-        return "it is unreadable"
-    if owned.stdout.strip() not in named.stdout:
-        return "the key belongs to another one"
-    # The words, because before 3.4 the exit status says nothing about the address.
-    if "does match certificate" not in named.stdout:
-        return f"it is not for {address}"
-    if lasting.returncode:
-        return f"it ends in less than {seconds // DAY_S} days"
-    return ""
 
 
 def make(command: str, directory: Path, address: str, days: int, gid: int) -> None:
@@ -236,11 +192,12 @@ def main() -> None:
             "group": {"type": "str"},
             "days": {"type": "int", "default": 365},
             "renew_before_days": {"type": "int", "default": 30},
+            "trusted_directory": {"type": "path"},
         },
         supports_check_mode=True,
     )
     directory = Path(module.params["directory"])
-    address = module.params["address"]
+    address, trusted = module.params["address"], module.params["trusted_directory"]
     command = module.get_bin_path("openssl")
     if command is None and not module.check_mode:
         module.fail_json(
@@ -265,6 +222,7 @@ def main() -> None:
         module.exit_json(
             changed=changed,
             reason=reason,
+            trusted=bool(trusted) and (Path(trusted) / "webroot").is_dir(),
             version="0" if would_be_new else str((directory / CERTIFICATE).stat().st_mtime_ns),
         )
     except (CertificateError, OSError, subprocess.TimeoutExpired) as error:

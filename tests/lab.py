@@ -94,6 +94,22 @@ class Lab:
         subprocess.run(["docker", "kill", self.host], check=True, capture_output=True)
         self.up()
 
+    def move(self) -> str:
+        """Stops the host and starts it on another address, as AWS does; returns that."""
+        before = self.address
+        subprocess.run(["docker", "stop", self.host], check=True, capture_output=True)
+        image = ["docker", "inspect", "--format", "{{.Image}}", self.host]
+        name = subprocess.run(image, check=True, capture_output=True, text=True).stdout.strip()
+        # Somebody who takes the address that is free now.
+        squatter = ["docker", "run", "-d", "--rm", "--entrypoint", "sleep", name, "60"]
+        made = subprocess.run(squatter, check=True, capture_output=True, text=True).stdout.strip()
+        try:
+            self.up()
+            assert self.address != before
+        finally:
+            subprocess.run(["docker", "rm", "-f", made], check=True, capture_output=True)
+        return self.address
+
     def _testbed(self, *arguments: str) -> None:
         subprocess.run([sys.executable, "-m", "testbed", *arguments], cwd=ROOT, check=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -111,6 +112,28 @@ class Cloud:
         )
         return Run(done.returncode, done.stdout, time.monotonic() - began)
 
+    def answer(self, typed: str, *command: str) -> Run:
+        """Runs a command on a terminal, where a question is answered with `typed`."""
+        ours, theirs = pty.openpty()
+        began = time.monotonic()
+        try:
+            os.write(ours, f"{typed}\n".encode())
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=theirs,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        return Run(done.returncode, done.stdout, time.monotonic() - began)
+
     def play(self, playbook: str, *arguments: str, **environment: str) -> Run:
         """Runs a playbook; the servers outside are stand-ins."""
         return self.run(
@@ -159,3 +182,9 @@ def give_addresses(*addresses: str) -> None:
 
     # By name: moto does not count its import among what it exports.
     vars(elastic_network_interfaces)["random_public_ip"] = following
+
+
+def give_vockey(cloud: Cloud) -> None:
+    """Makes the account a Learner Lab's: it has the key pair vockey."""
+    public = (ROOT / ".lab" / "id_ed25519.pub").read_bytes()
+    cloud.client().import_key_pair(KeyName="vockey", PublicKeyMaterial=public)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 import requests
 
-from tests.ec2.cloud import Cloud, give_addresses, write_images
+from ec2.credentials import KEPT
+from tests.ec2.cloud import Cloud, give_addresses, give_vockey, write_images
+from tests.ec2.traces import look
 from tests.lab import ROOT, Lab
 
 OWN_ADDRESS = "203.0.113.50"
+KNOWN_HOSTS = ROOT / ".lab" / "ec2_known_hosts"
 
 
 @pytest.fixture(scope="session")
@@ -66,25 +70,37 @@ def machine() -> Iterator[Lab]:
     lab.down()
 
 
-@pytest.fixture
-def cloud(aws: str, checkip: str, machine: Lab) -> Iterator[Cloud]:
-    """An empty account, in which the next instance is the stand-in host."""
+@pytest.fixture(scope="session")
+def blank(machine: Lab) -> dict[str, set[str]]:
+    """What the machine has before anything is done."""
+    return look(machine)
+
+
+@contextlib.contextmanager
+def account(aws: str, checkip: str, machine: Lab) -> Iterator[Cloud]:
+    """An empty account, in which the next instance is the stand-in host, and a home directory."""
     requests.post(f"{aws}/moto-api/reset", timeout=10).raise_for_status()
     give_addresses(machine.address)
     # Not pytest's own directory: ssh's control sockets take 108 characters at most.
     home = Path(tempfile.mkdtemp(prefix="ec2-"))
     (home / ".ssh").mkdir(mode=0o700)
-    pinned = known_hosts().read_bytes() if known_hosts().exists() else None
+    # What the commands keep in the repository may be somebody's own.
+    kept = {path: path.read_bytes() if path.exists() else None for path in (KNOWN_HOSTS, KEPT)}
+    KEPT.unlink(missing_ok=True)
     yield Cloud(aws, home, checkip)
-    if pinned is None:
-        known_hosts().unlink(missing_ok=True)
-    else:
-        known_hosts().write_bytes(pinned)
+    for path, content in kept.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(content)
     shutil.rmtree(home, ignore_errors=True)
 
 
-def known_hosts() -> Path:
-    return ROOT / ".lab" / "ec2_known_hosts"
+@pytest.fixture
+def cloud(aws: str, checkip: str, machine: Lab) -> Iterator[Cloud]:
+    """An account of the test's own."""
+    with account(aws, checkip, machine) as cloud:
+        yield cloud
 
 
 @pytest.fixture
@@ -101,9 +117,7 @@ def own_key(cloud: Cloud) -> Path:
 @pytest.fixture
 def learner_lab(cloud: Cloud) -> Path:
     """A Learner Lab's account: the key pair vockey, and its private key as downloaded."""
-    cloud.client().import_key_pair(
-        KeyName="vockey", PublicKeyMaterial=(ROOT / ".lab" / "id_ed25519.pub").read_bytes()
-    )
+    give_vockey(cloud)
     private = cloud.home / "labsuser.pem"
     shutil.copy(ROOT / ".lab" / "id_ed25519", private)
     return private

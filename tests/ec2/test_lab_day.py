@@ -1,25 +1,30 @@
-"""A lab day, as the README tells it: pasted credentials, up, a new address, another machine, down.
+"""A lab day, as the README tells it: every line that it tells a student to type is typed here.
 
 AWS is a stand-in, and a stand-in host plays the instance's machine: what happens to the instance in
-AWS, the tests do to the host.
+AWS, the tests do to the host. The tests of the day are one story, in the order of the file.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
-from tests.ec2.cloud import give_addresses
+from ec2.credentials import KEPT
+from tests.ec2 import readme
+from tests.ec2.cloud import NEWEST, give_addresses, give_vockey
+from tests.ec2.conftest import KNOWN_HOSTS, account
 from tests.lab import ROOT, Lab, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.ec2.cloud import Cloud
 
@@ -30,7 +35,8 @@ aws_access_key_id=ASIAEXAMPLE
 aws_secret_access_key=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY
 aws_session_token=IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLXdlc3QtMiJHMEUCIQDexample==
 """
-SITE = ["ansible-playbook", "-i", "inventory/aws_ec2.yml", "site.yml"]
+SITE = "./lab run ansible-playbook -i inventory/aws_ec2.yml site.yml"
+SECRET = "cat /etc/labstack/secrets/grafana_admin_password"
 
 
 def upstreams(cloud: Cloud) -> list[str]:
@@ -41,42 +47,59 @@ def upstreams(cloud: Cloud) -> list[str]:
     return arguments
 
 
-@pytest.fixture
-def student(cloud: Cloud, learner_lab: Path) -> Cloud:
-    """A student who has pasted the block; the private key lies in the home directory."""
-    cloud.environment["AWS_SHARED_CREDENTIALS_FILE"] = str(cloud.home / "credentials")
-    # HOME is another one for this test's commands than for the key's default place.
-    cloud.environment["EC2_KEY"] = str(learner_lab)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
-        del cloud.environment[name]
-    pasted = cloud.run("./lab", "ec2", "credentials", given=BLOCK)
-    assert pasted.status == 0, pasted.output
-    return cloud
+@dataclass
+class Day:
+    """A student at the README.
+
+    Attributes:
+        cloud: AWS, as the student's computer sees it.
+        typed: the README's lines so far.
+    """
+
+    cloud: Cloud
+    typed: set[str] = field(default_factory=set)
+
+    def type(self, line: str, *more: str, answer: str | None = None) -> Run:
+        """Types a line of the README into a shell.
+
+        Args:
+            line: as it stands there.
+            more: what is added, because the test machine lacks it or so that less happens.
+            answer: what is typed when the command asks; it has a terminal then.
+        """
+        assert line in readme.commands(), f"the README does not say: {line}"
+        self.typed.add(line)
+        if "lab ec2 up" in line or line == SITE:
+            more = (*upstreams(self.cloud), *more)
+        whole = f"{line} {shlex.join(more)}"
+        if answer is not None:
+            return self.cloud.answer(answer, "sh", "-c", whole)
+        return self.cloud.run("sh", "-c", whole)
 
 
-@pytest.fixture
-def up(student: Cloud) -> Cloud:
-    """A student whose instance runs the stack."""
-    run = student.run("./lab", "ec2", "up", *upstreams(student))
-    assert run.status == 0, run.output[-6000:]
-    assert "Prometheus" in run.output.rpartition("PLAY RECAP")[2]
-    return student
+@pytest.fixture(scope="module")
+def day(aws: str, checkip: str, machine: Lab, blank: dict[str, set[str]]) -> Iterator[Day]:
+    """A Learner Lab that has just been started, the key downloaded as a browser does it."""
+    assert blank
+    with account(aws, checkip, machine) as cloud:
+        give_vockey(cloud)
+        downloads = cloud.home / "Downloads"
+        downloads.mkdir()
+        shutil.copy(ROOT / ".lab" / "id_ed25519", downloads / "labsuser.pem")
+        (downloads / "labsuser.pem").chmod(0o644)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+            del cloud.environment[name]
+        yield Day(cloud)
 
 
-def restart_elsewhere(lab: Lab) -> str:
-    """Stops the host and starts it on another address; returns that."""
-    before = lab.address
-    subprocess.run(["docker", "stop", lab.host], check=True, capture_output=True)
-    image = ["docker", "inspect", "--format", "{{.Image}}", lab.host]
-    name = subprocess.run(image, check=True, capture_output=True, text=True).stdout.strip()
-    squatter = ["docker", "run", "-d", "--rm", "--entrypoint", "sleep", name, "60"]
-    made = subprocess.run(squatter, check=True, capture_output=True, text=True).stdout.strip()
-    try:
-        lab.up()
-        assert lab.address != before
-    finally:
-        subprocess.run(["docker", "rm", "-f", made], check=True, capture_output=True)
-    return lab.address
+@pytest.fixture(scope="module")
+def other() -> Iterator[Lab]:
+    """Another machine."""
+    lab = Lab("ec2other")
+    lab.down()
+    lab.up()
+    yield lab
+    lab.down()
 
 
 def changed_tasks(run: Run) -> set[str]:
@@ -107,57 +130,72 @@ def state(lab: Lab) -> dict[str, str]:
     return seen
 
 
-def test_from_the_pasted_block_to_the_page(up: Cloud, machine: Lab) -> None:
-    """The first test builds the stack; the fixture has asserted that it is verified."""
-    kept = up.home / "credentials"
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert "region = us-east-1" in kept.read_text()
-    page = up.run("curl", "-fsS", f"http://{machine.address}/")
-    assert "<html" in page.output.lower()
+def test_the_first_day(day: Day, machine: Lab) -> None:
+    cloud = day.cloud
+    assert day.type("chmod 600 ~/Downloads/labsuser.pem").status == 0
+    # An empty line ends the block.
+    pasted = day.type("./lab ec2 credentials", answer=BLOCK)
+    assert pasted.status == 0, pasted.output
+    assert KEPT.stat().st_mode & 0o777 == 0o600
+    assert "region = us-east-1" in KEPT.read_text()
 
-    status = up.run("./lab", "ec2", "status")
+    told = day.type("./lab ec2 up --check")
+    assert told.status == 0, told.output
+    assert "In check mode nothing was launched" in told.output
+    assert cloud.instances() == []
+
+    run = day.type("./lab ec2 up")
+    assert run.status == 0, run.output[-6000:]
+    assert "Prometheus" in run.output.rpartition("PLAY RECAP")[2]
+    page = requests.get(f"http://{machine.address}/", timeout=10)
+    assert "<html" in page.text.lower()
+
+    status = day.type("./lab ec2 status")
     assert status.status == 0, status.output
     assert "running, for" in status.output
     assert re.search(rf"http://{machine.address}:3000/ .* answers", status.output)
     assert re.search(rf"https://{machine.address}/ .* answers", status.output)
 
-    password = up.run(
-        "./lab", "ec2", "ssh", "sudo", "cat", "/etc/labstack/secrets/grafana_admin_password"
-    )
-    assert re.fullmatch(r"[A-Za-z0-9]{32}", password.output.strip()), password.output
+    shell = day.type("./lab ec2 ssh", answer="echo host=$(hostname); exit")
+    assert "host=ec2" in shell.output
+    listed = day.type("./lab ec2 ssh sudo grep -r . /etc/labstack/secrets")
+    assert re.search(r"grafana_admin_password:[A-Za-z0-9]{32}$", listed.output, re.MULTILINE)
 
-    listed = up.run("ansible-inventory", "-i", "inventory/aws_ec2.yml", "--list")
+    listed = cloud.run("ansible-inventory", "-i", "inventory/aws_ec2.yml", "--list", **kept())
     hosts = json.loads(listed.output)["_meta"]["hostvars"]
     assert list(hosts) == ["ec2"]
     # Ansible marks what comes from outside as not to be templated.
     assert hosts["ec2"]["ansible_host"] == {"__ansible_unsafe": machine.address}
 
-    again = up.run("./lab", "ec2", "up", *upstreams(up))
+    again = day.type(SITE)
     assert again.status == 0, again.output[-4000:]
     assert changed_tasks(again) == set()
 
 
-def test_the_same_machine_on_a_new_address(up: Cloud, machine: Lab) -> None:
+def kept() -> dict[str, str]:
+    """What ./lab gives the commands that it runs."""
+    return {"AWS_SHARED_CREDENTIALS_FILE": str(KEPT)}
+
+
+def test_the_next_day_the_address_is_another(day: Day, machine: Lab) -> None:
     secret = machine.ssh("sudo cat /etc/labstack/secrets/webapp_admin_password").stdout.strip()
     product = {"name": "lab day", "description": "x", "price": "1.00", "stock": 1}
     site = f"http://{machine.address}/api/products"
     requests.post(site, json=product, auth=("admin", secret), timeout=10).raise_for_status()
     before, old = state(machine), machine.address
 
-    identity = up.instance()["InstanceId"]
-    up.client().stop_instances(InstanceIds=[identity])
-    stopped = up.run(*SITE, *upstreams(up))
+    identity = day.cloud.instance()["InstanceId"]
+    down = day.type("./lab ec2 down", answer="yes")
+    assert down.status == 0, down.output
+    assert day.cloud.instance()["State"]["Name"] == "stopped"
+    stopped = day.type(SITE)
     assert stopped.status != 0
     assert f"The instance {identity} is stopped" in stopped.output
 
-    new = restart_elsewhere(machine)
+    new = machine.move()
     assert new != old
     give_addresses(new)
-    run = up.play("playbooks/provision.yml", *upstreams(up))
-    assert run.status == 0, run.output
-    assert changed_tasks(run) == {"ec2_instance : start | Start it"}
-
-    run = up.run(*SITE, *upstreams(up))
+    run = day.type("./lab ec2 up")
     assert run.status == 0, run.output[-6000:]
     followed = changed_tasks(run)
     print(f"a new address took {run.seconds:.1f} s and changed: {sorted(followed)}")
@@ -165,33 +203,77 @@ def test_the_same_machine_on_a_new_address(up: Cloud, machine: Lab) -> None:
     assert f"http://{new}:3000/" in machine.ssh("sudo cat /etc/grafana/grafana.ini").stdout
     assert f"http://{new}:9090/" in machine.ssh("systemctl cat prometheus").stdout
     assert old not in machine.ssh("sudo cat /etc/grafana/grafana.ini").stdout
-    assert {task.split(" : ")[0] for task in followed} <= {"webapp", "prometheus", "grafana"}
+    assert "ec2_instance : start | Start it" in followed
+    roles = {task.split(" : ")[0] for task in followed}
+    assert roles <= {"ec2_instance", "webapp", "prometheus", "grafana"}
 
 
-@pytest.fixture
-def other() -> Iterator[Lab]:
-    """Another machine."""
-    lab = Lab("ec2other")
-    lab.up()
-    yield lab
-    lab.down()
-
-
-def test_another_machine_behind_the_address(up: Cloud, other: Lab) -> None:
-    identity = up.instance()["InstanceId"]
-    up.client().stop_instances(InstanceIds=[identity])
+def test_another_machine_behind_the_address(day: Day, machine: Lab, other: Lab) -> None:
+    identity = day.cloud.instance()["InstanceId"]
+    client = day.cloud.client()
+    client.stop_instances(InstanceIds=[identity])
     give_addresses(other.address)
-    up.client().start_instances(InstanceIds=[identity])
-    run = up.run(*SITE, *upstreams(up))
+    client.start_instances(InstanceIds=[identity])
+    run = day.type(SITE)
     assert run.status != 0
     assert f"{other.address} is another machine than {identity}" in run.output
     assert run.recap["changed"] == 0
     assert "No such file" in other.ssh("ls /etc/labstack").stderr
+    assert machine.address != other.address
+
+
+def test_after_terminate_another_machine_gets_everything(
+    day: Day, machine: Lab, other: Lab
+) -> None:
+    before = day.cloud.instance()["InstanceId"]
+    gone = day.type("./lab ec2 down --terminate", answer="yes")
+    assert gone.status == 0, gone.output
+    assert day.cloud.instances() == []
+
+    give_addresses(other.address)
+    run = day.type("./lab ec2 up -e ec2_instance_ubuntu=24.04")
+    assert run.status == 0, run.output[-6000:]
+    one = day.cloud.instance()
+    assert one["InstanceId"] != before
+    assert one["ImageId"] == NEWEST["24.04"]
+    # ssh may keep names as hashes.
+    known = ["ssh-keygen", "-F", one["InstanceId"], "-f", str(KNOWN_HOSTS)]
+    assert subprocess.run(known, check=False, capture_output=True).returncode == 0
+    products = requests.get(f"http://{other.address}/api/products", timeout=10).json()
+    assert products["items"] == []
+    password = other.ssh(f"sudo {SECRET}").stdout
+    assert password
+    assert password != machine.ssh(f"sudo {SECRET}").stdout
+    assert re.search(rf"http://{other.address}:3000/ .* answers", run.output)
+
+
+def test_an_account_of_ones_own(day: Day, other: Lab) -> None:
+    """With a profile of AWS's own file, and no pasted block."""
+    KEPT.unlink()
+    folder = day.cloud.home / ".aws"
+    folder.mkdir()
+    (folder / "credentials").write_text(
+        "[default]\naws_access_key_id = AKIATESTING\naws_secret_access_key = testing\n"
+    )
+    refused = day.cloud.run("./lab", "ec2", "status", AWS_PROFILE="missing")
+    assert refused.status != 0
+    (line,) = (line for line in readme.commands() if line.startswith("AWS_PROFILE="))
+    told = day.type(line, "--check")
+    assert told.status == 0, told.output
+    assert day.cloud.instance()["PublicIpAddress"] == other.address
+
+
+def test_every_line_of_the_readme_was_typed(day: Day) -> None:
+    assert day.typed == set(readme.commands())
+
+
+def test_both_readmes_have_the_same_lines() -> None:
+    assert readme.commands("README.es.md") == readme.commands("README.md")
 
 
 def test_without_credentials_the_other_way_is_named(cloud: Cloud) -> None:
     empty = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "")
-    run = cloud.run(*SITE, AWS_SHARED_CREDENTIALS_FILE="/dev/null", **empty)
+    run = cloud.run(*SITE.split(), AWS_SHARED_CREDENTIALS_FILE="/dev/null", **empty)
     assert run.status != 0
     words = " ".join(run.output.split())
     assert "There are no AWS credentials on this computer." in words
@@ -202,25 +284,23 @@ def test_without_an_instance(cloud: Cloud) -> None:
     run = cloud.run("./lab", "ec2", "status")
     assert run.status == 1
     assert "./lab ec2 up" in run.output
-    run = cloud.run(*SITE)
+    run = cloud.run(*SITE.split())
     assert run.status != 0
     assert "No instance in us-east-1 carries the tag" in " ".join(run.output.split())
 
 
-def test_down_asks_and_stops(student: Cloud) -> None:
-    told = student.run("./lab", "ec2", "up", "--check", *upstreams(student))
-    assert told.status == 0, told.output
-    assert student.instances() == []
-    assert student.play("playbooks/provision.yml").status == 0
-    refused = student.run("./lab", "ec2", "down")
+@pytest.mark.usefixtures("learner_lab")
+def test_down_asks_and_stops(cloud: Cloud) -> None:
+    assert cloud.play("playbooks/provision.yml").status == 0
+    refused = cloud.run("./lab", "ec2", "down")
     assert refused.status != 0
-    assert student.instance()["State"]["Name"] == "running"
+    assert cloud.instance()["State"]["Name"] == "running"
 
-    stopped = student.run("./lab", "ec2", "down", "--yes")
+    stopped = cloud.run("./lab", "ec2", "down", "--yes")
     assert stopped.status == 0, stopped.output
-    assert student.instance()["State"]["Name"] == "stopped"
-    assert "stopped" in student.run("./lab", "ec2", "status").output
+    assert cloud.instance()["State"]["Name"] == "stopped"
+    assert "stopped" in cloud.run("./lab", "ec2", "status").output
 
-    gone = student.run("./lab", "ec2", "down", "--terminate", "--yes")
+    gone = cloud.run("./lab", "ec2", "down", "--terminate", "--yes")
     assert gone.status == 0, gone.output
-    assert student.instances() == []
+    assert cloud.instances() == []

@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
+from tests.ec2.traces import left
 from tests.lab import Lab
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TEARDOWN = "playbooks/teardown.yml"
 YES = ("-e", "teardown_confirm=yes")
-# What a host has. Left out: caches, and what packages that stay write about themselves.
-LOOK = {
-    "units": "systemctl list-unit-files --no-legend --no-pager | awk '{print $1}' | sort",
-    "running": "systemctl list-units --type=service --state=running --no-legend --plain"
-    " | awk '{print $1}' | grep -v '@' | sort",
-    "users": "cut -d: -f1 /etc/passwd | sort",
-    "groups": "cut -d: -f1 /etc/group | sort",
-    "files": "sudo find /etc /opt /usr/local /srv /home -xdev"
-    " -not -path '/etc/alternatives/*' -not -path '/etc/ld.so.cache' -not -path '/home/*/.*'"
-    " -not -name '*-' -not -path '/etc/ssl/certs*' | sort",
-    "data": "sudo find /var/lib /var/log -xdev -mindepth 1 -maxdepth 1"
-    " -not -path /var/log/alternatives.log | sort",
-    "sources": "ls /etc/apt/sources.list.d /etc/apt/keyrings",
-    "ports": "ss -Hltn | awk '{print $4}' | sort -u",
-    "held": "apt-mark showhold",
-}
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    lab = Lab("teardown")
-    lab.down()
-    lab.up()
-    yield lab
-    lab.down()
-
-
-@pytest.fixture(scope="module")
-def blank(lab: Lab) -> dict[str, set[str]]:
-    """What the host has before anything is done."""
-    return look(lab)
-
-
-def look(lab: Lab) -> dict[str, set[str]]:
-    return {name: set(lab.ssh(command).stdout.splitlines()) for name, command in LOOK.items()}
-
-
-def left(lab: Lab, blank: dict[str, set[str]]) -> dict[str, set[str]]:
-    """What the host has that it had not."""
-    return {name: more for name, now in look(lab).items() if (more := now - blank[name])}
+def lab(machine: Lab, blank: dict[str, set[str]]) -> Lab:
+    """The machine of the lab day, with the stack that the day has brought there."""
+    assert blank
+    return machine
 
 
 def test_the_stack_goes_and_comes_back(lab: Lab, blank: dict[str, set[str]]) -> None:

@@ -17,5 +17,4 @@ WITHOUT_DATA: dict[str, str] = {
     "node_power_supply_online": _HARDWARE,
     'states\\{state="(fin_|clos|syn_|last_)': "counted only while a connection is in that state",
     "node_netstat_Tcp_MaxConn": "Node Exporter leaves this field out, being -1 on every Linux",
-    "^Aplicación / ": "the web application's own metrics are switched off (stack_webapp_metrics)",
 }

@@ -235,6 +235,49 @@ def test_https_serves_the_hosts_own_certificate(host: Host, address: str) -> Non
     connection.close()
 
 
+@pytest.fixture
+def other_apache(host: Host) -> Iterator[Callable[..., str]]:
+    """Start a second Apache of the same image: other_apache(WEBAPP_HTTPS_REDIRECT="always")."""
+    name = "webapp-test-apache"
+
+    def start(**environment: str) -> str:
+        host.run(f"docker rm --force {name}")
+        variables = " ".join(f"-e {key}={value}" for key, value in environment.items())
+        tls = "/etc/labstack/tls"
+        host.check_output(
+            f"docker run -d --name {name} --user 33:33 --group-add 10001 --read-only {variables}"
+            f" --tmpfs /run/apache:uid=33,gid=33 --network webapp_front"
+            f" -v {tls}/cert.pem:/run/secrets/webapp_tls_certificate:ro"
+            f" -v {tls}/key.pem:/run/secrets/webapp_tls_key:ro {inspect(host, 'apache')['Image']}"
+        )
+        wait_until(lambda: host.run(f"docker exec {name} apache-healthcheck").rc == 0, 20)
+        return name
+
+    yield start
+    host.run(f"docker rm --force {name}")
+
+
+def redirect(host: Host, container: str, path: str) -> str:
+    """Where a visitor of http://lab.example.org is sent to; empty if nowhere."""
+    request = f"GET {path} HTTP/1.0\\r\\nHost: lab.example.org\\r\\n\\r\\n"
+    script = f"exec 3<>/dev/tcp/127.0.0.1/8080; printf '{request}' >&3; cat <&3"
+    answer = host.check_output(f'docker exec {container} bash -c "{script}"')
+    found = [line for line in answer.splitlines() if line.lower().startswith("location:")]
+    return found[0].split(maxsplit=1)[1].strip() if found else ""
+
+
+def test_http_leads_to_https_when_it_is_told_to(
+    host: Host, other_apache: Callable[..., str]
+) -> None:
+    apache = other_apache(WEBAPP_HTTPS_REDIRECT="always", WEBAPP_HTTPS_PORT="8443")
+    assert redirect(host, apache, "/products?a=b") == "https://lab.example.org:8443/products?a=b"
+    assert redirect(host, apache, "/healthz") == ""
+    apache = other_apache(WEBAPP_HTTPS_REDIRECT="always")
+    assert redirect(host, apache, "/") == "https://lab.example.org/"
+    # As long as browsers would warn there, nobody is sent there.
+    assert redirect(host, other_apache(WEBAPP_HTTPS_REDIRECT="auto"), "/") == ""
+
+
 def test_old_tls_is_refused(host: Host) -> None:
     command = "openssl s_client -connect 127.0.0.1:443 -tls1_1 -cipher DEFAULT@SECLEVEL=0"
     assert host.run(f"{command} </dev/null").rc != 0

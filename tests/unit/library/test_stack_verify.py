@@ -491,6 +491,23 @@ def test_a_certificate_of_another_time(tmp_path: Path, days: tuple[int, int], wo
     assert words in tls_problem(certificate(tmp_path, ip("127.0.0.1"), days))
 
 
+def test_a_certificate_that_must_be_trusted(
+    run_module: RunModule, stack: Stack, good_certificate: Path
+) -> None:
+    text = fails(run_module, stack, trusted=True)
+    assert "certificate is trusted: failed" in text
+    assert "self-signed certificate" in text
+    assert "systemctl start labstack-certificate" in text
+    # It is its own authority.
+    result = run_module(verify.main, options(stack, trusted=True, ca_file=str(good_certificate)))
+    assert "certificate is trusted" in result["checks"]
+
+
+def test_a_file_of_authorities_that_is_not_there(run_module: RunModule, stack: Stack) -> None:
+    text = fails(run_module, stack, trusted=True, ca_file="/nonexistent/ca.pem", timeout=0)
+    assert "/nonexistent/ca.pem" in text
+
+
 def test_a_port_without_tls(run_module: RunModule, stack: Stack) -> None:
     text = fails(run_module, stack, https_port=stack.ports["http"])
     assert f"no TLS on port {stack.ports['http']}" in text

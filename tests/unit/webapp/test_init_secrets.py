@@ -43,7 +43,10 @@ def test_only_the_owner_gets_to_them_and_every_container_can_read_them(app: Path
     run(app)
     for directory in (app / "secrets", app / "tls"):
         assert directory.stat().st_mode & 0o777 == 0o700
-        assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o444}
+        files = [path for path in directory.iterdir() if path.is_file()]
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
+    # Mounted as a directory, into a container that runs as another user.
+    assert (app / "tls" / "trusted").stat().st_mode & 0o777 == 0o755
 
 
 def test_secrets_are_long_and_all_different(app: Path) -> None:
