@@ -122,8 +122,8 @@ def test_the_overview_links_all_others_and_is_the_home_page() -> None:
     assert overview["title"] == "¿Está todo bien?"
     others = {d["uid"] for d in DASHBOARDS.values()} - {overview["uid"]} | IMPORTED
     assert links_of(overview) == others
-    stack = (REPOSITORY / "group_vars" / "all" / "stack.yml").read_text(encoding="utf-8")
-    assert yaml.safe_load(stack)["grafana_home_dashboard"] == overview["uid"]
+    wiring = (REPOSITORY / "group_vars" / "all" / "wiring.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(wiring)["grafana_home_dashboard"] == overview["uid"]
 
 
 def test_the_documents_dashboards_are_there() -> None:

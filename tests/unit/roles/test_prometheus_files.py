@@ -51,7 +51,7 @@ def test_every_exporter_of_the_host_brings_its_jobs() -> None:
     def names(**overrides: object) -> list[str]:
         return [job["job_name"] for job in config(**overrides)["scrape_configs"]]
 
-    document = ["prometheus", "node", "webapp", "alertmanager"]
+    document = ["prometheus", "node", "alertmanager", "webapp"]
     assert names(stack_exporters=[]) == document
     assert names(stack_exporters=["mysqld_exporter"]) == [*document, "mysql"]
     every = ["mysqld_exporter", "blackbox_exporter", "apache_exporter"]

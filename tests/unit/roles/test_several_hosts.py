@@ -1,4 +1,4 @@
-"""Several hosts: whom the group `monitoring` watches, and what each host is told. In stack.yml."""
+"""Several hosts: whom the group `monitoring` watches, and what each host is told. In wiring.yml."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def seen_by(host: str, group: list[str] | None = None, without: str = "") -> dic
         name: {
             "inventory_hostname": name,
             "stack_address": address,
-            "stack_webapp": name != "db",
-            "stack_exporters": [] if name == "db" else ["mysqld_exporter"],
+            "stack_services": [] if name == "db" else ["mysqld_exporter", "webapp"],
             "secrets_result": secrets_of(name),
         }
         for name, address in HOSTS.items()
@@ -76,7 +75,7 @@ def test_a_host_that_only_watches_asks_others_for_what_it_has_not() -> None:
 @pytest.mark.parametrize("group", [None, []])
 def test_without_the_group_each_host_watches_itself_alone(group: list[str] | None) -> None:
     found = jobs("web1", group)
-    assert found["node"]["hosts"] == {}
+    assert "hosts" not in found["node"]
     assert found["node"]["labels"] == {}
     assert found["mysql"]["basic_auth"] is False
 
