@@ -87,7 +87,7 @@ class Lab:
 
     @contextlib.contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """Lets a host answer nobody for a while. Unlike one that is stopped, it keeps its address."""
+        """Lets a host answer nobody for a while; unlike a stopped one it keeps its address."""
         container = f"labstack-{self.name}-{name}"
         subprocess.run(["docker", "pause", container], check=True, capture_output=True)
         try:

@@ -1,6 +1,6 @@
 """Runs on a host: what a Prometheus of the stack's version does when its disk is full, and after.
 
-Prints one JSON object: what was seen at each stage. Uses a tmpfs of its own, nothing of the stack's.
+Prints one JSON object: what was seen at each stage. It uses a tmpfs of its own.
 """
 
 from __future__ import annotations
