@@ -17,4 +17,15 @@ graceful_timeout = 10
 keepalive = 75
 # Requests are in Apache's log, with the number that errors carry here.
 accesslog = None
+# What the server itself says, in the form of the application's log.
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "webapp.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+    },
+}
 control_socket_disable = True
