@@ -102,19 +102,23 @@ class Listing:
             raise InvalidBodyError(errors)
         return Query(page, per_page, q, sort)
 
-    def read(self, session: Session, query: Query) -> Page:
-        """Return a page of the list."""
+    def statement(self, query: Query) -> Select[Any]:
+        """Return the SELECT of a page."""
         column = getattr(self.model, query.column)
         order = [column.desc() if query.descending else column.asc()]
         if query.column != "id":
             # Equal ones keep their order from page to page.
             order.append(self.model.id.desc() if query.descending else self.model.id.asc())
-        rows = session.scalars(
+        return (
             self._matching(select(self.model), query.q)
             .order_by(*order)
             .limit(query.per_page)
             .offset((query.page - 1) * query.per_page)
-        ).all()
+        )
+
+    def read(self, session: Session, query: Query) -> Page:
+        """Return a page of the list."""
+        rows = session.scalars(self.statement(query)).all()
         total = session.scalar(
             self._matching(select(func.count()).select_from(self.model), query.q)
         )
