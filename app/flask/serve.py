@@ -4,6 +4,10 @@ A small process watches the one that serves; when that ends, so does the contain
 starts it again. Why granian: docs/adr/0014-granian.md.
 """
 
+import json
+import logging
+from datetime import UTC, datetime
+
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -18,6 +22,21 @@ DRAIN = 10
 # Milliseconds after which an idle connection is closed. Longer than Apache keeps one (ttl=30):
 # Apache closes first, and never sends a request on a connection that is about to be closed.
 IDLE = 60_000
+
+
+class JsonFormatter(logging.Formatter):
+    """What the server itself says, in the form of the application's log (webapp.logs)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "time": time,
+            "level": record.levelname,
+            "logger": "granian",
+            "message": record.getMessage(),
+        }
+        return json.dumps(line, ensure_ascii=False)
 
 
 def serve(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int = 5000) -> None:  # noqa: S104
@@ -42,7 +61,11 @@ def serve(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int
         workers_kill_timeout=DRAIN,
         # Requests are in Apache's log, with the number that errors carry in the application's.
         log_access=False,
+        # Not its warning at each start that there are more threads than processors.
         log_level=LogLevels.error,
+        log_dictconfig={
+            "formatters": {name: {"()": "serve.JsonFormatter"} for name in ("generic", "access")}
+        },
     ).serve()
 
 

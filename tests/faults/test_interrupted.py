@@ -60,14 +60,19 @@ def test_power_cut_while_apt_unpacks_the_engine(lab: Lab) -> None:
 
 
 def test_killed_while_the_images_are_built(lab: Lab) -> None:
-    lab.play_until("webapp : service | Build", also=_running(lab, "pip install"))
+    lab.play_until("webapp : start | Build", also=_running(lab, "pip install"))
 
 
 def test_power_cut_while_mysql_initialises_its_data(lab: Lab) -> None:
     # What the run before had begun goes on without it, and may have come as far as this.
     lab.power_cut()
     lab.ssh("sudo docker ps -aq | xargs -r sudo docker rm -f; sudo docker volume prune -af")
-    lab.play_until("webapp : service | Build", also=_running(lab, "initialize-insecure"))
+    lab.play_until("webapp : start | Start", also=_running(lab, "initialize-insecure"))
+    lab.power_cut()
+
+
+def test_power_cut_while_the_tables_are_made(lab: Lab) -> None:
+    lab.play_until("webapp : start | Bring", also=_running(lab, "python -m webapp.migrate"))
     lab.power_cut()
 
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import mysql.connector
 from flask import Flask, current_app
 from mysql.connector import errorcode
-from mysql.connector.connection_cext import CMySQLConnection
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -64,14 +63,6 @@ class Address(Protocol):
     def pool_size(self) -> int: ...  # noqa: D102
 
 
-class _MySQL(CMySQLConnection):  # type: ignore[misc]
-    """A connection that the pool alone asks whether it is alive: once a use, not once a cursor."""
-
-    def is_connected(self) -> bool:
-        """Say yes; where that is wrong, the statement fails, as it may at any time."""
-        return True
-
-
 def make_engine(
     settings: Address, query_timeout: int = QUERY_TIMEOUT, isolation: str = TRANSACTION
 ) -> Engine:
@@ -117,11 +108,14 @@ def make_engine(
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> object:
         try:
-            return _MySQL(*arguments, **options)
+            connection = mysql.connector.connect(*arguments, **options)
         except mysql.connector.Error as error:
             # Whatever its class: access denied while a password changes, an unknown host, a server
             # that is starting.
             raise DatabaseUnavailableError(str(error)) from error
+        # The pool asks whether it is alive, once a use; the driver would ask again for each cursor.
+        connection.is_connected = lambda: True
+        return connection
 
     return engine
 

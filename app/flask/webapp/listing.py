@@ -101,21 +101,26 @@ class Listing:
             raise InvalidBodyError(errors)
         return Query(page, per_page, q, sort)
 
-    def read(self, connection: Connection, query: Query) -> Page:
-        """Return a page of the list; its rows are columns by name."""
+    def statement(self, query: Query) -> Select[Any]:
+        """Return the SELECT of a page."""
         table = self.model.__table__
         column = table.c[query.column]
         order = [column.desc() if query.descending else column.asc()]
         if query.column != "id":
             # Equal ones keep their order from page to page.
             order.append(table.c.id.desc() if query.descending else table.c.id.asc())
-        rows = connection.execute(
+        return (
             self._matching(select(*columns(self.model)), query.q)
             .order_by(*order)
             .limit(query.per_page)
             .offset((query.page - 1) * query.per_page)
-        ).all()
-        total = connection.scalar(self._matching(select(func.count()).select_from(table), query.q))
+        )
+
+    def read(self, connection: Connection, query: Query) -> Page:
+        """Return a page of the list; its rows are columns by name."""
+        rows = connection.execute(self.statement(query)).all()
+        count = select(func.count()).select_from(self.model.__table__)
+        total = connection.scalar(self._matching(count, query.q))
         return Page(rows, total or 0, query)
 
     def _matching(self, statement: Select[Any], q: str) -> Select[Any]:

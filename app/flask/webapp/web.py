@@ -16,9 +16,9 @@ from werkzeug.routing import IntegerConverter
 # Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
 # the first to refuse, and this holds for whoever comes to Flask by itself.
 MAX_BODY_BYTES = 64 * 1024
-# What is read of a body that is too large before the connection is closed over it: who still sends
-# then does not get to read the answer.
-MAX_DRAINED_BYTES = 1024 * 1024
+# What is read, and thrown away, of a body that is too large before the connection is closed over
+# it: who still sends then does not get to read the answer, and Apache says 503 instead.
+MAX_DRAINED_BYTES = 32 * 1024 * 1024
 
 
 class IdConverter(IntegerConverter):
@@ -104,7 +104,9 @@ def bound_body() -> None:
     stream = environ["wsgi.input"]
     body = stream.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
-        stream.read(MAX_DRAINED_BYTES)
+        drained = 0
+        while drained < MAX_DRAINED_BYTES and (chunk := stream.read(MAX_BODY_BYTES)):
+            drained += len(chunk)
         raise RequestEntityTooLarge
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))

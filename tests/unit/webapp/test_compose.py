@@ -93,21 +93,32 @@ def test_mysql_is_reached_by_flask_and_the_host_alone() -> None:
 
 
 def test_flask_has_time_to_answer_what_is_under_way() -> None:
-    gunicorn = (APP / "flask" / "gunicorn.conf.py").read_text()
-    grace = re.search(r"^graceful_timeout = (\d+)$", gunicorn, re.MULTILINE)
+    server = (APP / "flask" / "serve.py").read_text()
+    grace = re.search(r"^DRAIN = (\d+)$", server, re.MULTILINE)
     assert grace
     assert int(grace[1]) <= 10
     assert int(SERVICES["flask-app"]["stop_grace_period"].removesuffix("s")) > int(grace[1])
 
 
 def test_apache_closes_idle_connections_before_flask_does() -> None:
-    gunicorn = (APP / "flask" / "gunicorn.conf.py").read_text()
+    server = (APP / "flask" / "serve.py").read_text()
     apache = (APP / "apache" / "httpd.conf").read_text()
-    kept = re.search(r"^keepalive = (\d+)$", gunicorn, re.MULTILINE)
+    kept = re.search(r"^IDLE = ([\d_]+)$", server, re.MULTILINE)
     reused = re.search(r"^ProxyPass / .* ttl=(\d+) ", apache, re.MULTILINE)
     assert kept
     assert reused
-    assert int(kept[1]) > int(reused[1])
+    assert int(kept[1]) / 1000 > int(reused[1])
+
+
+def test_there_are_as_many_threads_as_connections_to_mysql() -> None:
+    files = ("serve.py", "webapp/config.py")
+    found = [
+        re.search(r"^THREADS = (\d+)$", (APP / "flask" / name).read_text(), re.MULTILINE)
+        for name in files
+    ]
+    assert found[0]
+    assert found[1]
+    assert found[0][1] == found[1][1]
 
 
 def test_flask_listens_on_the_loopback_unless_told_otherwise() -> None:
