@@ -1,7 +1,7 @@
 """How the application is served: granian, one process with threads, for 160 MB and one processor.
 
 A small process watches the one that serves; when that ends, so does the container, and Docker
-starts it again. Why granian: docs/adr/0014-granian.md.
+starts it again. Why granian: docs/adr/0015-granian.md.
 """
 
 import json
