@@ -141,6 +141,18 @@ def test_one_address_may_not_try_all_accounts(client: FlaskClient) -> None:
     assert statuses == [401] * TRIES_OF_ADDRESS + [429]
 
 
+def test_a_password_that_nobody_looked_at_is_no_try(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = MagicMock(side_effect=passwords.BusyError)
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "is_right", busy)
+        for _ in range(TRIES + 1):
+            answer = client.get("/api/users", headers=basic("admin", ADMIN_PASSWORD))
+            assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+    assert client.get("/api/users", headers=basic("admin", ADMIN_PASSWORD)).status_code == 200
+
+
 def test_case_gives_no_more_tries(client: FlaskClient) -> None:
     names = ["admin", "ADMIN", "Admin", "aDmin", "adMin", "admIn"]
     statuses = [client.get("/api/users", headers=basic(n, "x")).status_code for n in names]

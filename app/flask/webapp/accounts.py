@@ -188,7 +188,13 @@ def check(username: str, password: str, address: str, *, remember: bool = False)
     }
     began = tries.begin(limits)
     stored = user.password if user else passwords.NOBODY
-    if not passwords.is_right(stored, password[:1024]) or not user or not known:
+    try:
+        right = passwords.is_right(stored, password[:1024])
+    except passwords.BusyError:
+        # Nobody has looked at it.
+        tries.forget(limits, began)
+        raise
+    if not right or not user:
         logger.warning("A login failed.", extra={"address": address})
         return None
     tries.forget(limits, began)

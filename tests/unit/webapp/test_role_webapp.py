@@ -115,6 +115,7 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         ),
         ("unhealthy", 1, "Secret webapp_secret_key cannot be read from /run", "run site.yml"),
         ("unhealthy", 1, "/var/lib/mysql holds a database that this image did not make", "adopt"),
+        ("x The migration failed: MySQL does not answer", 0, "", "run site.yml"),
         ("unhealthy", 1, "Traceback", "the log below"),
     ],
 )
