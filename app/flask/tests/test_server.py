@@ -175,8 +175,18 @@ def test_too_large_a_body_without_a_length_is_413(serve: Serve, size: int) -> No
 @pytest.mark.parametrize(
     "request_line",
     [b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
      b"GET /%zz\0 HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\r\n\r\n"],
 )  # fmt: skip
 def test_what_is_no_http_is_4xx(serve: Serve, request_line: bytes) -> None:
     assert serve().ask(request_line).startswith(b"HTTP/1.1 4")
+
+
+def test_beside_chunks_a_length_does_not_count(serve: Serve) -> None:
+    """Counted by length, what follows the last chunk would be a request of its own."""
+    answer = serve().ask(
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2a\r\n"
+        b"GET /healthz HTTP/1.1\r\nHost: smuggled\r\n\r\n.\r\n0\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert answer.count(b"HTTP/1.1 ") == 1
