@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -370,3 +371,22 @@ def test_metrics_can_be_switched_off(grafana: FakeGrafana) -> None:
     grafana.configure("[metrics]\nenabled = false\n")
     grafana.up()
     assert grafana.get("/metrics", None).status == 404
+
+
+@pytest.mark.parametrize(("settings", "status"), [({}, 400), ({"tlsSkipVerify": True}, 200)])
+def test_a_certificate_that_signs_itself_will_do_where_that_is_said(
+    settings: dict[str, bool],
+    status: int,
+    grafana: FakeGrafana,
+    prometheus: Prometheus,
+    tmp_path: Path,
+) -> None:
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=localhost"]
+    command += ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
+    subprocess.run(command, capture_output=True, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    prometheus.socket = context.wrap_socket(prometheus.socket, server_side=True)
+    grafana.datasource(prometheus.url.replace("http:", "https:"), jsonData=settings)
+    grafana.up()
+    assert grafana.get("/api/datasources/uid/prometheus/health").status == status
