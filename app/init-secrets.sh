@@ -12,7 +12,7 @@ chmod 0700 secrets tls
 # Mounted by itself: a container gets to it without passing tls/.
 chmod 0755 tls/trusted
 
-for name in webapp_db_password webapp_db_root_password webapp_secret_key webapp_admin_password; do
+for name in webapp_db_password webapp_db_root_password webapp_db_exporter_password webapp_secret_key webapp_admin_password; do
   if [ ! -s "secrets/$name" ]; then
     # 32 of 62 characters: 190 bits.
     LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 >"secrets/.$name"

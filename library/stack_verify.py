@@ -775,7 +775,8 @@ def grafana_checks(params: dict[str, Any]) -> list[Check]:
         Check(
             "Grafana takes the login",
             lambda: answers(site, "/api/user"),
-            "the password was changed in Grafana; the next run of site.yml sets it back",
+            "the password was changed since the last run of site.yml, in Grafana or by "
+            "vault_grafana_admin_password; the next run sets it",
             "here: ./lab run ansible-playbook site.yml",
         )
     )

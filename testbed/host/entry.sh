@@ -9,6 +9,8 @@ for mount in /sys/fs/cgroup /sys/fs/cgroup/*; do
         mount -o remount,rw,bind "$mount"
     fi
 done
+# As systemd has it on a machine: what it mounts for a service's credentials must reach the service.
+mount --make-rshared /
 # A key of its own on the first start, like a new instance.
 ssh-keygen -A >/dev/null
 exec /lib/systemd/systemd

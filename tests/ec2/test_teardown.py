@@ -46,7 +46,7 @@ def test_the_stack_goes_and_comes_back(lab: Lab, blank: dict[str, set[str]]) -> 
     assert not {path for path in ours if "grafana" in path or "prometheus" in path}, ours
     assert not {path for path in ours if path.startswith(("/opt", "/usr/local"))}, ours
     data = {path for path in remains.pop("data", set()) if not path.startswith("/var/lib/apt")}
-    assert {"/var/lib/grafana", "/var/lib/prometheus"} <= data
+    assert {"/var/lib/grafana", "/var/lib/prometheus", "/var/lib/alertmanager"} <= data
     for what in ("running", "users", "sources", "ports", "held"):
         assert what not in remains, remains[what]
 

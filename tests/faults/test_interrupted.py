@@ -7,12 +7,18 @@ left behind, and the last one sees it converge.
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import docker
+
+from testbed.mirror import gateway
 from tests.ask import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.lab import Lab
 
@@ -21,6 +27,31 @@ def _running(lab: Lab, pattern: str) -> Callable[[], bool]:
     """Whether a process with that command line runs on the host (or in a container on it)."""
     # The brackets keep pgrep from finding the shell that runs it.
     return lambda: lab.ssh(f"pgrep -f '[{pattern[0]}]{pattern[1:]}'").returncode == 0
+
+
+@contextmanager
+def _half_a_download() -> Iterator[tuple[str, threading.Event]]:
+    """Serves the first half of a file, and then nothing: its address, and whether it got so far."""
+    half, over = threading.Event(), threading.Event()
+
+    class Half(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # http.server's name
+            self.send_response(200)
+            self.send_header("Content-Length", str(1 << 21))
+            self.end_headers()
+            self.wfile.write(bytes(1 << 20))
+            half.set()
+            over.wait()
+
+    server = ThreadingHTTPServer((gateway(docker.from_env()), 0), Half)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host, port = server.server_address[:2]
+    try:
+        yield f"http://{host!s}:{port}/half.tar.gz", half
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
 
 
 def test_power_cut_while_apt_unpacks_the_engine(lab: Lab) -> None:
@@ -41,7 +72,10 @@ def test_power_cut_while_mysql_initialises_its_data(lab: Lab) -> None:
 
 
 def test_killed_while_a_release_is_downloaded(lab: Lab) -> None:
-    lab.play_until("prometheus : install | Bring")
+    with _half_a_download() as (url, half):
+        lab.play_until(
+            "prometheus : install | Bring", "-e", f"prometheus_url={url}", also=half.is_set
+        )
 
 
 def test_killed_between_the_unit_and_its_start(lab: Lab) -> None:

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from tests.role_readme import REPOSITORY, ROLES
 from tests.unit.roles.rendering import render
 
 CASES = sorted(Path(__file__).parent.glob("*.yml"))
 FILES = ("prometheus.yml", "rules.yml", "web.yml")
+CONCERNS = ROLES / "prometheus" / "files" / "rules.d"
+RUNBOOKS = "docs/runbooks.md"
+SEVERITIES = ("critical", "warning", "info", "none")
+# Always firing is what it is for.
+NEVER_SILENT = ("Watchdog",)
+# The document gives its text, which names neither the value nor a runbook; it has a section there
+# all the same.
+THE_DOCUMENTS = ("HighCPUUsage",)
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """Return every alert that the role delivers, by name."""
+    texts = [render("prometheus", "rules.yml.j2")]
+    texts += [path.read_text(encoding="utf-8") for path in sorted(CONCERNS.glob("*.yml"))]
+    rules = [
+        rule
+        for text in texts
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+    ]
+    found = [rule for rule in rules if "alert" in rule]
+    assert len({rule["alert"] for rule in found}) == len(found), "two alerts have one name"
+    return {rule["alert"]: rule for rule in found}
+
+
+ALERTS = alerts()
+each_alert = pytest.mark.parametrize("alert", ALERTS)
+
+
+def expectations() -> Iterator[tuple[str, bool, bool]]:
+    """Yield, for each look at an alert, its name, whether it fires, and whether its test fires it.
+
+    An alert that has not fired yet is no proof of silence: only a test counts where it never does.
+    """
+    for case in CASES:
+        for test in yaml.safe_load(case.read_text(encoding="utf-8"))["tests"]:
+            looks = test.get("alert_rule_test", [])
+            for name in {look["alertname"] for look in looks}:
+                own = [bool(look.get("exp_alerts")) for look in looks if look["alertname"] == name]
+                yield name, any(own), bool(test.get("input_series"))
 
 
 @pytest.fixture
@@ -20,6 +65,7 @@ def written(tmp_path: Path) -> Path:
     for name in FILES:
         (tmp_path / name).write_text(render("prometheus", f"{name}.j2"), encoding="utf-8")
     (tmp_path / "scrape_password").write_text("sample", encoding="utf-8")
+    shutil.copytree(CONCERNS, tmp_path / "rules.d")
     return tmp_path
 
 
@@ -34,16 +80,49 @@ def test_rule(case: Path, written: Path, promtool: str) -> None:
     run(written, promtool, "test", "rules", case.name)
 
 
-def test_every_alert_has_a_test(written: Path) -> None:
-    tested = "".join(case.read_text(encoding="utf-8") for case in CASES)
-    text = (written / "rules.yml").read_text(encoding="utf-8")
-    alerts = [line.split(": ")[1] for line in text.splitlines() if "- alert: " in line]
-    assert alerts
-    assert [alert for alert in alerts if f"alertname: {alert}" not in tested] == []
+@each_alert
+def test_an_alert_is_seen_firing_and_seen_silent(alert: str) -> None:
+    seen = [(fires, fed) for name, fires, fed in expectations() if name == alert]
+    assert any(fires for fires, _ in seen), f"no test sees {alert} fire"
+    if alert not in NEVER_SILENT:
+        silent = [fed for fires, fed in seen if not fires]
+        assert silent, f"no test sees {alert} stay silent"
+        assert all(silent), f"{alert} is silent in a test without any series: that proves nothing"
+
+
+@each_alert
+def test_an_alert_says_how_bad_it_is_and_what_it_saw(alert: str) -> None:
+    rule = ALERTS[alert]
+    assert rule["labels"]["severity"] in SEVERITIES
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+    if alert not in THE_DOCUMENTS:
+        assert "$value" in rule["annotations"]["description"]
+        assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}#{alert.lower()}"
+
+
+@each_alert
+def test_an_alert_has_a_section_in_the_runbooks(alert: str) -> None:
+    text = (REPOSITORY / RUNBOOKS).read_text(encoding="utf-8")
+    section = re.search(rf"^### {alert}\n+(.+?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert section, f"docs/runbooks.md has no section ### {alert}"
+    assert "`" in section[1], "a section names a command to type"
+
+
+def test_the_runbooks_have_no_section_of_an_alert_that_is_gone() -> None:
+    text = (REPOSITORY / RUNBOOKS).read_text(encoding="utf-8")
+    assert set(re.findall(r"^### (\w+)$", text, re.MULTILINE)) == set(ALERTS)
+
+
+def test_every_case_is_about_a_rules_file_that_is_delivered(written: Path) -> None:
+    for case in CASES:
+        for name in yaml.safe_load(case.read_text(encoding="utf-8"))["rule_files"]:
+            assert (written / name).is_file(), f"{case.name} tests {name}"
 
 
 def test_rules_are_valid(written: Path, promtool: str) -> None:
-    run(written, promtool, "check", "rules", "--lint=all", "--lint-fatal", "rules.yml")
+    files = ["rules.yml", *(f"rules.d/{path.name}" for path in sorted(CONCERNS.glob("*.yml")))]
+    run(written, promtool, "check", "rules", "--lint=all", "--lint-fatal", *files)
 
 
 def test_configuration_is_valid(written: Path, promtool: str) -> None:

@@ -85,11 +85,21 @@ def test_scrapes_every_5_seconds(get: Get) -> None:
 
 
 def test_has_the_alert(get: Get) -> None:
-    (group,) = get("/api/v1/rules").json()["data"]["groups"]
+    groups = get("/api/v1/rules").json()["data"]["groups"]
+    (group,) = [g for g in groups if g["file"] == "/etc/prometheus/rules.yml"]
     (rule,) = group["rules"]
     assert (group["name"], rule["name"], rule["duration"]) == ("node-alerts", "HighCPUUsage", 120)
     assert rule["health"] in ("ok", "unknown"), rule
     assert rule["annotations"]["description"] == "CPU mayor al 80%"
+
+
+def test_has_the_rules_by_concern_and_can_compute_them(get: Get) -> None:
+    groups = get("/api/v1/rules").json()["data"]["groups"]
+    files = {group["file"].removeprefix("/etc/prometheus/rules.d/") for group in groups}
+    concerns = {"apache", "certificates", "host", "mysql", "prometheus", "targets"}
+    assert files >= {f"{concern}.yml" for concern in concerns}
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert [rule["name"] for rule in rules if rule["health"] not in ("ok", "unknown")] == []
 
 
 def test_the_alerts_expression_finds_the_host(query: Callable[[str], list[dict[str, Any]]]) -> None:
@@ -114,6 +124,8 @@ def test_runs_the_written_configuration(get: Get) -> None:
         ("/etc/prometheus", "root", "prometheus", 0o750),
         ("/etc/prometheus/prometheus.yml", "root", "prometheus", 0o640),
         ("/etc/prometheus/rules.yml", "root", "prometheus", 0o640),
+        ("/etc/prometheus/rules.d", "root", "prometheus", 0o750),
+        ("/etc/prometheus/rules.d/host.yml", "root", "prometheus", 0o640),
         ("/etc/prometheus/web.yml", "root", "prometheus", 0o640),
         ("/etc/prometheus/scrape_password", "root", "prometheus", 0o640),
         ("/etc/systemd/system/prometheus.service", "root", "root", 0o644),

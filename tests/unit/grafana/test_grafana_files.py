@@ -62,11 +62,11 @@ def test_the_settings_hold_no_secret_and_the_command_line_finds_the_database() -
     assert ini()["paths"]["data"] == "/var/lib/grafana"
 
 
-def test_people_see_the_documents_dashboard_first() -> None:
+def test_people_see_first_whether_all_is_well() -> None:
     path = ini()["dashboards"]["default_home_dashboard_path"]
     document = json.loads((ROLES / "grafana/files/dashboards" / path.split("/")[-1]).read_text())
-    assert path == "/etc/grafana/dashboards/uso-cpu-memoria.json"
-    assert document["title"] == "Uso de CPU y memoria"
+    assert path == "/etc/grafana/dashboards/estado-general.json"
+    assert document["title"] == "¿Está todo bien?"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils import file_batches
 
 from library import config_files
 from tests.unit.conftest import RunKilled, RunModule
@@ -344,7 +345,7 @@ def test_a_validator_without_words(run_module: RunModule, etc: Path) -> None:
 def test_a_validator_that_never_ends(
     run_module: RunModule, etc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config_files, "_VALIDATE_TIMEOUT", 0.2)
+    monkeypatch.setattr(file_batches, "_VALIDATE_TIMEOUT", 0.2)
     wanted = {"files": [file(etc / "a", "a", validate=["sh", "-c", "exec sleep 60", "%s"])]}
     assert "no answer within" in run_module(config_files.main, wanted)["msg"]
 
@@ -419,7 +420,7 @@ def test_a_secret_appears_nowhere(
 ) -> None:
     logged: list[str] = []
     monkeypatch.setattr(
-        config_files.ConfigModule, "log", lambda _, message, **__: logged.append(message)
+        file_batches.ConfigModule, "log", lambda _, message, **__: logged.append(message)
     )
     old, new = "user: 'me'\npassword: old-hunter2\n", "user: 'me'\npassword: new-hunter2\n"
     (etc / "s").write_text(old)

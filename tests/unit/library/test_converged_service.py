@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from library import converged_service
-from library.converged_service import (
+from ansible.module_utils import services
+from ansible.module_utils.services import (
     Service,
     Unit,
     Wanted,
@@ -27,6 +26,8 @@ from library.converged_service import (
     parse_show,
     parse_timestamp,
 )
+
+from library import converged_service
 from tests.unit.conftest import RunModule
 
 SYSTEMCTL = Path(__file__).with_name("fake_systemctl.py")
@@ -106,8 +107,8 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_SYSTEMD", str(directory))
-    monkeypatch.setattr(converged_service, "_STAMPS", tmp_path / "run" / "labstack")
-    monkeypatch.setattr(converged_service, "_DROP_INS", tmp_path / "etc")
+    monkeypatch.setattr(services, "_STAMPS", tmp_path / "run" / "labstack")
+    monkeypatch.setattr(services, "_DROP_INS", tmp_path / "etc")
     (tmp_path / "run").mkdir()
     return Systemd(directory)
 
@@ -287,7 +288,7 @@ def test_without_a_stamp_it_reloads_rather_than_not(
     systemd.start()
     (files / "reload").write_text("new")
     converge()
-    stamp = converged_service.stamp_path("tool.service")
+    stamp = services.stamp_path("tool.service")
     if damage == "missing":
         stamp.unlink()
     else:
@@ -556,7 +557,7 @@ def test_check_mode_tells_and_does_nothing(
     result = converge(check=True)
     assert (result["changed"], result["action"]) == (True, f"{name}ed")
     assert systemd.all_calls() == ["show"]
-    assert not converged_service.stamp_path("tool.service").exists()
+    assert not services.stamp_path("tool.service").exists()
 
 
 def test_check_mode_with_a_changed_unit_file(systemd: Systemd, converge: Converge) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils import releases
 
 from library import release_binary
 from tests.unit.conftest import RunKilled, RunModule
@@ -124,7 +125,7 @@ def bin_directory(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_binary, "_RETRY_PAUSES", (0, 0, 0))
+    monkeypatch.setattr(releases, "_RETRY_PAUSES", (0, 0, 0))
 
 
 def program(version: str, name: str = "tool") -> bytes:
@@ -466,7 +467,7 @@ def test_a_download_that_stalls(
     bin_directory: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(release_binary, "_RETRY_PAUSES", ())
+    monkeypatch.setattr(releases, "_RETRY_PAUSES", ())
     url = upstream.serve("/tool.tar.gz", stalled(release()))
     message = refused(options(url, release(), bin_directory, timeout=1))
     assert "timed out" in message
@@ -610,7 +611,7 @@ def test_a_program_that_never_ends(
     bin_directory: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(release_binary, "_VERSION_TIMEOUT", 0.2)
+    monkeypatch.setattr(releases, "_VERSION_TIMEOUT", 0.2)
     content = tarball({"x/tool": b"#!/bin/sh\nexec sleep 60\n"})
     url = upstream.serve("/tool.tar.gz", body(content))
     assert "set version_args" in refused(options(url, content, bin_directory))

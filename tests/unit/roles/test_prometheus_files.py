@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 
+from tests.role_readme import ROLES
 from tests.unit.roles.rendering import evaluate, parse_unit, render
 
 
@@ -21,7 +22,7 @@ def test_the_documents_jobs_are_scraped_every_5_seconds_with_a_password() -> Non
     jobs = {job["job_name"]: job for job in config()["scrape_configs"]}
     assert jobs["prometheus"]["static_configs"] == [{"targets": ["localhost:9090"]}]
     assert jobs["node"]["static_configs"] == [{"targets": ["localhost:9100"]}]
-    for job in jobs.values():
+    for job in (jobs["prometheus"], jobs["node"]):
         assert job["basic_auth"] == {"username": "monitor", "password_file": "scrape_password"}
 
 
@@ -44,6 +45,61 @@ def test_more_jobs() -> None:
         "metrics_path": "/internal/metrics",
         "static_configs": [{"targets": ["localhost:5000"], "labels": {"tier": "web"}}],
     }
+
+
+def test_every_exporter_of_the_host_brings_its_jobs() -> None:
+    def names(**overrides: object) -> list[str]:
+        return [job["job_name"] for job in config(**overrides)["scrape_configs"]]
+
+    document = ["prometheus", "node", "alertmanager"]
+    assert names(stack_exporters=[]) == document
+    assert names(stack_exporters=["mysqld_exporter"]) == [*document, "mysql"]
+    every = ["mysqld_exporter", "blackbox_exporter", "apache_exporter"]
+    assert names(stack_exporters=every) == [*document, "mysql", "web", "ssh", "apache"]
+
+
+def test_an_exporter_without_a_verified_checksum_is_left_out() -> None:
+    chosen = evaluate("prometheus", "stack_exporters")
+    assert "apache_exporter" not in chosen
+    chosen = evaluate("prometheus", "stack_exporters", apache_exporter_sha256="0" * 64)
+    assert "apache_exporter" in chosen
+
+
+def test_an_exporter_looks_on_prometheuss_behalf() -> None:
+    jobs = {job["job_name"]: job for job in config()["scrape_configs"]}
+    web = jobs["web"]
+    assert (web["metrics_path"], web["params"]) == ("/probe", {"module": ["http"]})
+    assert web["relabel_configs"] == [
+        {"source_labels": ["__address__"], "target_label": "__param_target"},
+        {"source_labels": ["__param_target"], "target_label": "instance"},
+        {"target_label": "__address__", "replacement": "localhost:9115"},
+    ]
+
+
+def test_alerts_go_to_alertmanager() -> None:
+    assert config()["alerting"] == {
+        "alertmanagers": [{"static_configs": [{"targets": ["localhost:9093"]}]}]
+    }
+    assert "alerting" not in config(prometheus_alertmanagers=[])
+
+
+def test_rules_by_concern_are_delivered_as_they_are_tested() -> None:
+    files = evaluate("prometheus", "__prometheus_rule_files", role_path=str(ROLES / "prometheus"))
+    names = {path.name for path in (ROLES / "prometheus/files/rules.d").glob("*.yml")}
+    assert {file["path"] for file in files} == {f"/etc/prometheus/rules.d/{name}" for name in names}
+    for file in files:
+        path = ROLES / "prometheus/files/rules.d" / file["path"].rsplit("/", 1)[1]
+        assert file["content"] == path.read_text(encoding="utf-8")
+
+
+def test_runbooks_may_be_somewhere_else() -> None:
+    (first, *_) = evaluate(
+        "prometheus",
+        "__prometheus_rule_files",
+        role_path=str(ROLES / "prometheus"),
+        prometheus_runbooks_url="https://git.example.net/runbooks.md",
+    )
+    assert "runbook_url: https://git.example.net/runbooks.md#apachedown" in first["content"]
 
 
 def test_without_a_scrape_user_no_job_sends_a_password() -> None:

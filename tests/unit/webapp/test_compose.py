@@ -57,8 +57,12 @@ def test_secrets_are_files_and_nothing_else() -> None:
         assert "args" not in service["build"]
 
 
-def test_mysql_is_reached_by_flask_alone() -> None:
-    assert "ports" not in SERVICES["mysql"]
+def test_mysql_is_reached_by_flask_and_the_host_alone() -> None:
+    assert SERVICES["mysql"]["ports"] == ["${WEBAPP_MYSQL_BIND:-127.0.0.1:3306}:3306"]
+    assert [n for n, s in SERVICES.items() if "metrics" in s["networks"]] == ["mysql"]
+    # No way out: nothing translates the network's addresses.
+    options = PROJECT["networks"]["metrics"]["driver_opts"]
+    assert options == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
     assert PROJECT["networks"]["back"]["internal"] is True
     assert [n for n, s in SERVICES.items() if "back" in s["networks"]] == ["flask-app", "mysql"]
 

@@ -53,7 +53,7 @@ def test_secrets_are_long_and_all_different(app: Path) -> None:
     run(app)
     values = [path.read_text() for path in (app / "secrets").iterdir()]
     assert all(re.fullmatch(r"[A-Za-z0-9]{32}", value) for value in values)
-    assert len(set(values)) == len(values) == 4
+    assert len(set(values)) == len(values) == 5
 
 
 def test_run_again_it_keeps_what_is_there(app: Path) -> None:

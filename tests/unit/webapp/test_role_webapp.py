@@ -56,7 +56,7 @@ def test_a_changed_secret_changes_the_label_of_its_services_alone() -> None:
 
 
 def test_without_versions_there_are_empty_ones() -> None:
-    assert environment(webapp_secrets_versions={})["WEBAPP_MYSQL_SECRETS_VERSION"] == "-"
+    assert environment(webapp_secrets_versions={})["WEBAPP_MYSQL_SECRETS_VERSION"] == "--"
 
 
 def service(name: str, state: str, health: str = "", code: int = 0) -> str:

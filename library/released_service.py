@@ -1,0 +1,239 @@
+"""Ansible module `released_service`: a release's programs, their files, and the service."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: released_service
+short_description: Bring a service from a release tarball to its version and configuration
+version_added: "0.1.0"
+author: labstack
+description:
+  - Does in one step, and so in one connection, what M(release_binary), M(config_files) and
+    M(converged_service) do one after the other, by the same code.
+  - The programs go to C(/usr/local/bin), then all files are validated and replaced together, and
+    at last the service is started, or restarted where its program, its unit or one of the files is
+    newer than the process. A step that fails leaves those after it undone.
+options:
+  name:
+    description:
+      - Name of the unit and of the program. Its version and checksum are expected in the variables
+        C(<name>_version) and C(<name>_sha256).
+    type: str
+    required: true
+  version:
+    description: The wanted version, as in M(release_binary).
+    type: str
+    required: true
+  url:
+    description: HTTP or HTTPS address of the tarball.
+    type: str
+    required: true
+  sha256:
+    description: SHA-256 of the tarball, 64 hexadecimal digits.
+    type: str
+    required: true
+  tools:
+    description: Further programs of the tarball, which go beside that of the service.
+    type: list
+    elements: str
+    default: []
+  directory:
+    description: Where programs go.
+    type: path
+    default: /usr/local/bin
+  timeout:
+    description: Seconds without progress after which a download counts as failed.
+    type: int
+    default: 60
+  directories:
+    description: Directories to make first, as in M(config_files).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      owner:
+        description: Name or number of the owner; the user who runs the module by default.
+        type: str
+      group:
+        description: Name or number of the group; that of the user by default.
+        type: str
+      mode:
+        description: Four octal digits.
+        type: str
+        default: "0755"
+  files:
+    description: Files to write, the unit among them, as in M(config_files).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      owner:
+        description: Name or number of the owner; the user who runs the module by default.
+        type: str
+      group:
+        description: Name or number of the group; that of the user by default.
+        type: str
+      mode:
+        description: Four octal digits; C(0644) by default, C(0600) for a secret.
+        type: str
+      content:
+        description: The content.
+        type: str
+      secret_content:
+        description: The content, never shown in a log or a diff. Instead of C(content).
+        type: str
+      validate:
+        description: A program and its arguments that judge the file; C(%s) stands for its path.
+        type: list
+        elements: str
+  settle:
+    description: Seconds for which the service must stay up after a start.
+    type: float
+    default: 1.0
+attributes:
+  check_mode:
+    description: >-
+      Runs the installed programs, downloads and writes nothing. Before a program is installed, or
+      gets another version, the files that it would judge are not validated.
+    support: full
+  diff_mode:
+    description: Shows the version and the files; of a secret, that it differs.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Run the exporter
+  released_service:
+    name: blackbox_exporter
+    version: "{{ blackbox_exporter_version }}"
+    url: "{{ blackbox_exporter_url }}"
+    sha256: "{{ blackbox_exporter_sha256 }}"
+    files:
+      - path: /etc/systemd/system/blackbox_exporter.service
+        content: "{{ lookup('ansible.builtin.template', 'service.j2') }}"
+"""
+
+RETURN = r"""
+installed_version:
+  description: What the first program not as wanted reported before, null if it was missing.
+  returned: success
+  type: str
+changed_files:
+  description: Paths of what was (would be) made, replaced, or given an owner or mode.
+  returned: success
+  type: list
+  elements: str
+unvalidated:
+  description: Paths of files that check mode could not validate.
+  returned: success
+  type: list
+  elements: str
+action:
+  description: What was done (would be done) to the service.
+  returned: success
+  type: str
+  sample: none, started, restarted, enabled
+reason:
+  description: Why, for instance the file that is newer than the process.
+  returned: success
+  type: str
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import file_batches, releases, services
+
+
+def unjudged(batch: file_batches.Batch) -> tuple[file_batches.Batch, list[str]]:
+    """Return the batch without its validators, and the paths of the files that had one.
+
+    For a check before the installation: the unit names a program that is not there yet.
+    """
+    files = tuple(replace(file, validate=()) for file in batch.files)
+    return replace(batch, files=files), [str(f.path) for f in batch.files if f.validate]
+
+
+def options() -> dict[str, Any]:
+    """Return the module's options, as documented above."""
+    of_files = file_batches.arguments()
+    return {
+        "name": {"type": "str", "required": True},
+        "version": {"type": "str", "required": True},
+        "url": {"type": "str", "required": True},
+        "sha256": {"type": "str", "required": True},
+        "tools": {"type": "list", "elements": "str", "default": []},
+        "directory": {"type": "path", "default": "/usr/local/bin"},
+        "timeout": {"type": "int", "default": 60},
+        "directories": of_files["directories"],
+        "files": of_files["files"],
+        "settle": {"type": "float", "default": 1.0},
+    }
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = file_batches.ConfigModule(argument_spec=options(), supports_check_mode=True)
+    params, check = module.params, module.check_mode
+    module.run_command_environ_update = {"LC_ALL": "C", "SYSTEMD_COLORS": "0"}
+    directory = Path(params["directory"])
+    names = [params["name"], *params["tools"]]
+    release = releases.Release(
+        name=params["name"],
+        version=params["version"],
+        url=params["url"],
+        sha256=params["sha256"],
+        binaries=tuple(releases.Binary(f"*/{name}", directory / name) for name in names),
+        timeout=params["timeout"],
+    )
+    wanted = services.Wanted(
+        unit=f"{params['name']}.service",
+        restart_on=(directory / params["name"], *(Path(f["path"]) for f in params["files"])),
+        settle=params["settle"],
+    )
+    try:
+        batch = file_batches.parse_batch({**params, "absent": []}, check)
+        before = releases.converge(release, check)
+        unvalidated: list[str] = []
+        if check and before is not None:
+            batch, unvalidated = unjudged(batch)
+        outcome = file_batches.converge(batch, check)
+        decision = services.Service(wanted, module.run_command).converge(check)
+    except (releases.ReleaseError, file_batches.ConfigError, services.ServiceError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=file_batches.unwritable(error))
+    # In check mode nothing was written that would make the service look old.
+    if check and decision.action == "none" and (before is not None or outcome.changed_files):
+        decision = services.Decision("restarted", "its program or its files would change")
+    warnings = [*outcome.warnings]
+    if decision.action != "none" and (warning := services.future_files(wanted)):
+        warnings.append(warning)
+    for warning in warnings:
+        module.warn(warning)
+    version = releases.without_build(release.version)
+    diff = outcome.diff
+    if before is not None:
+        diff = [releases.version_diff(release, before), *diff]
+    module.exit_json(
+        changed=before is not None or bool(outcome.changed_files) or decision.action != "none",
+        installed_version=version if before is None else before or None,
+        changed_files=outcome.changed_files,
+        unvalidated=[*outcome.unvalidated, *unvalidated],
+        action=decision.action,
+        reason=decision.reason,
+        **({"diff": diff} if module._diff else {}),
+    )
+
+
+if __name__ == "__main__":
+    main()
