@@ -12,6 +12,7 @@ import random
 import statistics
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,9 @@ def attack(address: str, seconds: float, clients: int = CLIENTS, slow: int = SLO
         clients: that ask again as soon as they have an answer.
         slow: connections that send a byte every TRICKLE seconds.
     """
-    return asyncio.run(_storm(address, seconds, clients, slow))
+    # In a thread of its own: the one of the tests may have a browser's event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _storm(address, seconds, clients, slow)).result()
 
 
 def latency(address: str) -> float:

@@ -44,6 +44,8 @@ def upstreams(cloud: Cloud) -> list[str]:
     arguments = ["-e", f"stack_checkip_url={cloud.own_address_url}"]
     if (ROOT / "inventory/lab/group_vars/lab/upstreams.yml").exists():
         arguments += ["-e", "@inventory/lab/group_vars/lab/upstreams.yml"]
+    # The machine behind the instance is a container.
+    arguments += ["-e", "@inventory/lab/group_vars/lab/host.yml"]
     return arguments
 
 

@@ -36,7 +36,7 @@ FULL_DISK = Path(__file__).with_name("full_disk.py")
 MEMORY = 1024 * 1024 * 1024  # bytes; a t2.micro
 DATA_LIMIT = 180.0  # seconds: the longest range of a panel that a fresh Prometheus can fill
 ALERT_LIMIT = 120.0  # seconds
-PROMETHEUS_JOBS = {"prometheus", "node", "alertmanager", "mysql", "apache", "web", "ssh"}
+PROMETHEUS_JOBS = {"prometheus", "node", "alertmanager", "webapp", "mysql", "apache", "web", "ssh"}
 
 
 def address_of(host: Host) -> str:

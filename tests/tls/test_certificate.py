@@ -243,7 +243,7 @@ def test_self_signed_again_leaves_nothing_of_it(site: Site, lab: Lab, visitor: V
     assert run.status == 0, run.output[-6000:]
     with pytest.raises(ssl.SSLCertVerificationError):
         visitor.serial(lab.address)
-    assert visitor.get("/", secure=False)[0] == 200
+    assert visitor.get("/products", secure=False)[0] == 200
     left = "ls /opt /etc/systemd/system /etc/labstack; sudo docker image ls"
     assert "certbot" not in lab.ssh(left).stdout
     assert "labstack-certificate" not in lab.ssh(left).stdout

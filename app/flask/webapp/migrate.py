@@ -14,8 +14,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import undefer
 
 from webapp import logs
@@ -119,7 +120,7 @@ def main() -> int:
         upgrade(engine)
         if converge_admin(engine, settings.admin_password):
             logger.info("The account %s has the password of its secret now.", ADMIN_NAME)
-    except (SettingsError, DatabaseUnavailableError) as error:
+    except (SettingsError, DatabaseUnavailableError, SQLAlchemyError, CommandError) as error:
         logger.error("The migration failed: %s", error)
         return 1
     logger.info("The tables are up to date.")

@@ -156,8 +156,8 @@ def test_percentages_are_percentages(
     assert 0 <= float(sample["value"][1]) <= 100
 
 
-def test_people_see_cpu_and_memory_first(get: Get) -> None:
-    assert get("/api/dashboards/home").json()["dashboard"]["title"] == OWN["uso-cpu-memoria"]
+def test_people_see_first_whether_all_is_well(get: Get) -> None:
+    assert get("/api/dashboards/home").json()["dashboard"]["title"] == "¿Está todo bien?"
 
 
 def test_its_pages_are_the_real_ones(get: Get, fake: bool) -> None:

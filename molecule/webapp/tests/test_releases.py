@@ -95,8 +95,9 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
     host: Host, sources: Path
 ) -> None:
     before = current(host)
-    app = sources / "flask" / "webapp" / "__init__.py"
-    app.write_text(app.read_text() + '\nraise RuntimeError("broken on purpose")\n')
+    # Not the package, which the migration needs too.
+    server = sources / "flask" / "serve.py"
+    server.write_text('raise RuntimeError("broken on purpose")\n')
     result = converge(webapp_source=str(sources))
     assert result.returncode != 0
     assert "flask-app: " in result.stdout

@@ -116,7 +116,8 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         ("unhealthy", 1, "Secret webapp_secret_key cannot be read from /run", "run site.yml"),
         ("unhealthy", 1, "/var/lib/mysql holds a database that this image did not make", "adopt"),
         ("x The migration failed: MySQL does not answer", 0, "", "run site.yml"),
-        ("unhealthy", 1, "Traceback", "the log below"),
+        ("Traceback (most recent call last):", 0, "", "the traceback names the line"),
+        ("unhealthy", 1, "a line", "the log below"),
     ],
 )
 def test_the_likely_cause_is_told(error: str, code: int, log: str, cause: str) -> None:
