@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.lab import Lab
 
-# What a host has. Left out: caches, and what packages that stay write about themselves.
+# What a host has. Left out: caches, what packages that stay write about themselves, and the record of logins and boots.
 LOOK = {
     "units": "systemctl list-unit-files --no-legend --no-pager | awk '{print $1}' | sort",
     "running": "systemctl list-units --type=service --state=running --no-legend --plain"
@@ -18,7 +18,7 @@ LOOK = {
     " -not -path '/etc/alternatives/*' -not -path '/etc/ld.so.cache' -not -path '/home/*/.*'"
     " -not -name '*-' -not -path '/etc/ssl/certs*' | sort",
     "data": "sudo find /var/lib /var/log -xdev -mindepth 1 -maxdepth 1"
-    " -not -path /var/log/alternatives.log | sort",
+    " -not -path /var/log/alternatives.log -not -path '/var/log/wtmp*' | sort",
     "sources": "ls /etc/apt/sources.list.d /etc/apt/keyrings",
     "ports": "ss -Hltn | awk '{print $4}' | sort -u",
     "held": "apt-mark showhold",
