@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.lab import Lab
 
-# What a host has. Left out: caches, what packages that stay write about themselves, and the record of logins and boots.
+# What a host has. Left out: caches, what packages that stay write about themselves, and the record
+# of logins and boots.
 LOOK = {
     "units": "systemctl list-unit-files --no-legend --no-pager | awk '{print $1}' | sort",
     "running": "systemctl list-units --type=service --state=running --no-legend --plain"
