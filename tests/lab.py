@@ -43,6 +43,32 @@ class Run:
         return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", tail)}
 
 
+@contextlib.contextmanager
+def _taken(address: str, like: str) -> Iterator[None]:
+    """Lets somebody have a free address of Docker's network for a while.
+
+    Docker gives out the lowest free one, and other labs may leave theirs at any time: containers
+    are started until the address is one of theirs.
+    """
+
+    def ask(*arguments: str) -> str:
+        command = ["docker", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    image = ask("inspect", "--format", "{{.Image}}", like)
+    made: list[str] = []
+    try:
+        network = ""
+        while f'"{address}/' not in network:
+            assert len(made) < 32, f"nobody got {address}: {network}"
+            made.append(ask("run", "-d", "--rm", "--entrypoint", "sleep", image, "300"))
+            network = ask("network", "inspect", "--format", "{{json .Containers}}", "bridge")
+        yield
+    finally:
+        if made:
+            ask("rm", "-f", *made)
+
+
 class Lab:
     """A lab with one stand-in host, or several.
 
@@ -104,16 +130,9 @@ class Lab:
         """Stops the host and starts it on another address, as AWS does; returns that."""
         before = self.address
         subprocess.run(["docker", "stop", self.host], check=True, capture_output=True)
-        image = ["docker", "inspect", "--format", "{{.Image}}", self.host]
-        name = subprocess.run(image, check=True, capture_output=True, text=True).stdout.strip()
-        # Somebody who takes the address that is free now.
-        squatter = ["docker", "run", "-d", "--rm", "--entrypoint", "sleep", name, "60"]
-        made = subprocess.run(squatter, check=True, capture_output=True, text=True).stdout.strip()
-        try:
+        with _taken(before, self.host):
             self.up()
             assert self.address != before
-        finally:
-            subprocess.run(["docker", "rm", "-f", made], check=True, capture_output=True)
         return self.address
 
     def _testbed(self, *arguments: str) -> None:
