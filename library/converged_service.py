@@ -85,7 +85,14 @@ reason:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.services import Service, ServiceError, Wanted, future_files
+from ansible.module_utils.services import (
+    ENVIRONMENT,
+    Service,
+    ServiceError,
+    Wanted,
+    full_name,
+    future_files,
+)
 
 
 def main() -> None:
@@ -101,9 +108,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    module.run_command_environ_update = {"LC_ALL": "C", "SYSTEMD_COLORS": "0"}
+    module.run_command_environ_update = ENVIRONMENT
     wanted = Wanted(
-        unit=params["name"] if "." in params["name"] else f"{params['name']}.service",
+        unit=full_name(params["name"]),
         restart_on=tuple(map(Path, params["restart_on"])),
         reload_on=tuple(map(Path, params["reload_on"])),
         enabled=params["enabled"],

@@ -19,7 +19,7 @@ description:
   - Refuses a uid or a title that two dashboards have, for which Grafana would take none of them.
 options:
   directory:
-    description: The folder, which must exist.
+    description: The folder, made if it is missing.
     type: path
     required: true
   base_url:
@@ -114,6 +114,7 @@ uids:
   elements: str
 """
 
+import dataclasses
 import grp
 import hashlib
 import http.client
@@ -131,7 +132,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.host_files import Attributes, replace, sweep, write_temporary
+from ansible.module_utils.host_files import (
+    Attributes,
+    make_directory,
+    replace,
+    sweep,
+    write_temporary,
+)
 
 # Raise it when `prepare` changes, so that hosts get their dashboards prepared anew.
 _FORMAT = 1
@@ -485,6 +492,8 @@ def converge(
     own = parse_own(contents)
     outcome = Outcome(uids=[document["uid"] for _, document in own.values()])
     if not check:
+        if not directory.is_dir():
+            make_directory(directory, dataclasses.replace(place.attributes, mode=0o755))
         sweep(directory)
     state = read_state(directory)
     requests = {d.file: request_of(d, source) for d in dashboards}
@@ -602,8 +611,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(
-            msg=f"Cannot write {error.filename}: {error.strerror}. {given['directory']} must exist "
-            "and the task must run as root (become: true)."
+            msg=f"Cannot write {error.filename}: {error.strerror}. The task must run as root "
+            "(become: true)."
         )
     module.exit_json(
         changed=bool(outcome.changed_files),

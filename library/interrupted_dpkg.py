@@ -39,6 +39,7 @@ packages:
   sample: ["iU  docker.io"]
 """
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 # dpkg's journal: a file for each step that its database does not know of yet.
 JOURNAL = Path("/var/lib/dpkg/updates")
+# Its words for a lock of somebody else, which a package's own script does not use.
+LOCKED = re.compile(r"lock.*(another process|temporarily unavailable)")
 LOCK_POLL = 5.0  # seconds
 
 # Runs a program: arguments -> exit status, standard output, standard error.
@@ -95,7 +98,7 @@ def configure(run: Run, lock_timeout: int) -> None:
     deadline = time.monotonic() + lock_timeout
     while True:
         status, _, errors = run(["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"])
-        if status == 0 or "lock" not in errors:
+        if status == 0 or not LOCKED.search(errors):
             return
         if time.monotonic() > deadline:
             raise DpkgError(

@@ -96,7 +96,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description: The facts distribution, distribution_release, distribution_version, os_family
-    and architecture.
+    and architecture, and getent_passwd with the users of C(/etc/passwd), in the form of the module
+    M(ansible.builtin.getent).
   returned: success
   type: dict
 memory_mb:
@@ -291,7 +292,8 @@ def check_disk(root: Path, paths: Sequence[str], need_mb: int, deployed: bool) -
             "sudo docker system prune    # removes what no container uses"
             if deployed
             else "AWS console > the instance > Storage > the volume > Modify: 16 GiB, then, on the "
-            "host: sudo growpart /dev/xvda 1 && sudo resize2fs /dev/xvda1"
+            "host: sudo growpart /dev/xvda 1 && sudo resize2fs /dev/xvda1 (t3: /dev/nvme0n1 1 and "
+            "/dev/nvme0n1p1; lsblk shows which)"
         )
         problems.append(
             Problem(
@@ -633,6 +635,15 @@ def check_now(params: dict[str, Any], root: Path, deployed: bool) -> list[Proble
     ]
 
 
+def users(root: Path) -> dict[str, list[str]]:
+    """Return the users of /etc/passwd: by name, the fields behind it."""
+    try:
+        lines = (root / "etc/passwd").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: fields for name, *fields in (line.split(":") for line in lines) if fields}
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -700,7 +711,7 @@ def main() -> None:
         )
     module.exit_json(
         changed=False,
-        ansible_facts=facts,
+        ansible_facts={**facts, "getent_passwd": users(root)},
         memory_mb=have // MB,
         deployed=deployed,
         dpkg_interrupted=interrupted,

@@ -334,8 +334,8 @@ class Site:
         else:
             connection = http.client.HTTPConnection(host, port, timeout=self.timeout)
         headers = {"Accept": "*/*", "User-Agent": "labstack-verify", "Connection": "close"}
-        # A redirect to another server does not get the password.
-        if self.user and parts.hostname == urlsplit(self.base).hostname:
+        # A redirect to another server, port or scheme does not get the password.
+        if self.user and parts[:2] == urlsplit(self.base)[:2]:
             login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
             headers["Authorization"] = f"Basic {login}"
         data = None

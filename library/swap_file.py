@@ -146,8 +146,11 @@ def run(*command: str) -> None:
         )
 
 
-def make(host: Host, size: int) -> None:
-    """Make the file. Raises SwapError, and OSError where the disk is full."""
+def prepare(host: Host, size: int) -> Path:
+    """Make a swap file beside the one that may be in use, and return its path.
+
+    Raises SwapError, and OSError where the disk is full; then nothing of it is left.
+    """
     new = host.file.with_name(f".labstack-new-{host.file.name}")
     new.unlink(missing_ok=True)
     free = shutil.disk_usage(host.file.parent).free
@@ -162,9 +165,28 @@ def make(host: Host, size: int) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
             os.fsync(file.fileno())
         run("mkswap", str(new))
-        replace(new, host.file)
-    finally:
+    except BaseException:
         new.unlink(missing_ok=True)
+        raise
+    return new
+
+
+def change(host: Host, size: int, in_use: bool) -> None:
+    """Put a file of that size in the place of what is there, or of none; it is not in use yet.
+
+    A host that cannot have the new one keeps the old one, in use. Raises SwapError, OSError.
+    """
+    new = prepare(host, size) if size else None
+    try:
+        if in_use:
+            run("swapoff", host.path)
+        if new:
+            replace(new, host.file)
+        else:
+            host.file.unlink()
+    finally:
+        if new:
+            new.unlink(missing_ok=True)
 
 
 def write(path: Path, text: str) -> None:
@@ -191,12 +213,7 @@ def converge(host: Host, size: int, swappiness: int, check: bool) -> list[str]:
     if not right:
         actions.append("made" if size else "removed")
         if not check:
-            if in_use:
-                run("swapoff", host.path)
-            if size:
-                make(host, size)
-            else:
-                host.file.unlink()
+            change(host, size, in_use)
         in_use = False
     before, after = host.fstab_with(size > 0)
     if before != after:

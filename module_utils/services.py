@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import os
+import re
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
@@ -30,6 +32,8 @@ _PROPERTIES = (
     "Triggers",
     "UnitFileState",
 )
+# For the programs that are run: systemd before 251 shows times in the zone of the host.
+ENVIRONMENT = {"LC_ALL": "C", "SYSTEMD_COLORS": "0", "TZ": "UTC"}
 _STAMPS = Path("/run/labstack")
 _DROP_INS = Path("/etc/systemd/system")
 # Written anew by every daemon-reload, so their age says nothing.
@@ -125,6 +129,16 @@ def parse_show(text: str) -> Unit:
     )
 
 
+def bus_label(unit: str) -> str:
+    """Return a unit's name as it stands in its D-Bus path (sd_bus_path_encode(3))."""
+    return "".join(
+        letter
+        if letter.isascii() and letter.isalnum() and (index or not letter.isdigit())
+        else f"_{ord(letter):02x}"
+        for index, letter in enumerate(unit)
+    )
+
+
 def change_times(path: Path) -> Iterator[tuple[int, Path]]:
     """Yield the inode change times (ns) of a path, of a link's target, of all in a directory."""
     with suppress(OSError):
@@ -136,15 +150,30 @@ def change_times(path: Path) -> Iterator[tuple[int, Path]]:
                 yield entry.lstat().st_ctime_ns, entry
 
 
-def newest(paths: Iterable[Path]) -> tuple[int, Path]:
-    """Return the latest change time (ns) among `paths`, and whose it is; 0 where none exists."""
+def newest(paths: Collection[Path], pending: Collection[Path] = ()) -> tuple[int, Path]:
+    """Return the latest change time (ns) among `paths`, and whose it is; 0 where none exists.
+
+    `pending` are files that check mode would have written: no change is later than theirs.
+    """
+    roots = set(paths)
+    for path in pending:
+        if roots & {path, *path.parents}:
+            return sys.maxsize, path
     return max((found for path in paths for found in change_times(path)), default=(0, Path()))
 
 
-def decide(unit: Unit, wanted: Wanted, reloaded_ns: int) -> Decision:
+def full_name(name: str) -> str:
+    """Return a unit's name with its kind, which may be left out for a service."""
+    return name if "." in name else f"{name}.service"
+
+
+def decide(
+    unit: Unit, wanted: Wanted, reloaded_ns: int, pending: Collection[Path] = ()
+) -> Decision:
     """Say what has to happen to the running service.
 
-    `reloaded_ns` is the newest change time that the last reload took in, 0 without one.
+    `reloaded_ns` is the newest change time that the last reload took in, 0 without one;
+    `pending` as in `newest`.
 
     The kernel may stamp a file with the time of its last timer tick, up to 10 ms in the past, but
     never with a time in the future; systemd's stamp of the process is exact. So a file that was
@@ -156,12 +185,12 @@ def decide(unit: Unit, wanted: Wanted, reloaded_ns: int) -> Decision:
         return Decision("started", f"it was {unit.active or 'unknown'} ({unit.sub or unit.load})")
     # Only its directory shows that a drop-in has been removed.
     own = (*unit.files, _DROP_INS / f"{wanted.unit}.d")
-    changed_ns, path = newest((*own, *wanted.restart_on))
+    changed_ns, path = newest((*own, *wanted.restart_on), pending)
     if changed_ns > unit.started_ns:
         return Decision("restarted", f"{path} is newer than the process")
     if unit.need_daemon_reload:
         return Decision("restarted", "its unit definition has changed")
-    changed_ns, path = newest(wanted.reload_on)
+    changed_ns, path = newest(wanted.reload_on, pending)
     # Unequal, not later: so a clock that was set back hides no change.
     if changed_ns > unit.started_ns and changed_ns != reloaded_ns:
         if not unit.can_reload:
@@ -231,10 +260,13 @@ class Service:
 
     def show(self) -> Unit:
         """Read the unit's state. Raises ServiceError."""
-        # The start as systemd recorded it, in microseconds (systemd 248 and later). One computed
-        # from the monotonic clock would move when the wall clock is set; a file's time does not.
+        # The start as systemd recorded it, in microseconds. One computed from the monotonic clock
+        # would move when the wall clock is set; a file's time does not.
         command = ("show", "--timestamp=us+utc", f"--property={','.join(_PROPERTIES)}")
         unit = parse_show(self.systemctl(*command, self.wanted.unit))
+        if unit.started_ns and unit.started_ns % 10**9 == 0:
+            # systemd before 251 shows whole seconds, whatever is asked for.
+            unit = replace_fields(unit, started_ns=self.started_us() * 1000 or unit.started_ns)
         # What a timer starts may have changed while the timer itself has not.
         for name in unit.triggers:
             other = parse_show(self.systemctl(*command, name))
@@ -244,6 +276,24 @@ class Service:
                 need_daemon_reload=unit.need_daemon_reload or other.need_daemon_reload,
             )
         return unit
+
+    def started_us(self) -> int:
+        """Ask systemd itself for the start, in microseconds since 1970; 0 where it cannot say."""
+        for interface, name in (
+            ("Service", "ExecMainStartTimestamp"),
+            ("Unit", "ActiveEnterTimestamp"),
+        ):
+            status, output, _ = self.run(
+                [
+                    *("busctl", "--json=short", "get-property", "org.freedesktop.systemd1"),
+                    f"/org/freedesktop/systemd1/unit/{bus_label(self.wanted.unit)}",
+                    *(f"org.freedesktop.systemd1.{interface}", name),
+                ]
+            )
+            found = re.search(r'"data":(\d+)', output) if status == 0 else None
+            if found and int(found[1]):
+                return int(found[1])
+        return 0
 
     def load(self) -> Unit:
         """Make systemd read the unit's files. Raises ServiceError if it cannot."""
@@ -299,8 +349,11 @@ class Service:
             f"More of it: sudo journalctl -e -u {name}"
         )
 
-    def converge(self, check: bool) -> Decision:
-        """Bring the service to its wanted state. Raises ServiceError, OSError."""
+    def converge(self, check: bool, pending: Collection[Path] = ()) -> Decision:
+        """Bring the service to its wanted state; `pending` as in `decide`.
+
+        Raises ServiceError, OSError.
+        """
         unit = self.show()
         if unit.load == "masked":
             raise ServiceError(
@@ -308,7 +361,7 @@ class Service:
                 f"sudo systemctl unmask {self.wanted.unit}"
             )
         # Before systemd reads the files again, and forgets that they had changed.
-        decision = decide(unit, self.wanted, read_stamp(self.wanted.unit))
+        decision = decide(unit, self.wanted, read_stamp(self.wanted.unit), pending)
         if not check and (unit.need_daemon_reload or unit.load != "loaded"):
             unit = self.load()
         boot = decide_boot(unit, self.wanted)

@@ -1,6 +1,6 @@
 """A running Docker Engine: the one that is there, or Debian's, installed and started by us.
 
-Machines without an init system (CI sandboxes, small VMs) start no services; there, dockerd is
+Machines without an init system (containers, small VMs) start no services; there, dockerd is
 started detached and stopped again by `stop`.
 """
 

@@ -94,7 +94,10 @@ def _example_value(option: Mapping[str, Any]) -> object:
 
 
 def _example(role: str, spec: Mapping[str, Any]) -> str:
-    """Return a play with the role and the variables that it requires."""
+    """Return a play with the role and the variables that it requires.
+
+    A role whose attribute "connection" has no support works on the controller.
+    """
     required = {
         name: _example_value(option)
         for name, option in spec.get("options", {}).items()
@@ -103,7 +106,11 @@ def _example(role: str, spec: Mapping[str, Any]) -> str:
     entry: dict[str, Any] = {"role": role}
     if required:
         entry["vars"] = required
-    play = [{"hosts": "all", "become": True, "roles": [entry]}]
+    connection = spec.get("attributes", {}).get("connection", {})
+    where: dict[str, Any] = {"hosts": "all", "become": True}
+    if connection.get("support") == "none":
+        where = {"hosts": "localhost", "connection": "local"}
+    play = [{**where, "roles": [entry]}]
     dumped: str = yaml.safe_dump(play, sort_keys=False, allow_unicode=True)
     return dumped.rstrip()
 

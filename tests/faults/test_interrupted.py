@@ -79,12 +79,14 @@ def test_power_cut_while_the_tables_are_made(lab: Lab) -> None:
 def test_killed_while_a_release_is_downloaded(lab: Lab) -> None:
     with _half_a_download() as (url, half):
         lab.play_until(
-            "prometheus : install | Bring", "-e", f"prometheus_url={url}", also=half.is_set
+            "prometheus : service | Run", "-e", f"prometheus_url={url}", also=half.is_set
         )
 
 
 def test_killed_between_the_unit_and_its_start(lab: Lab) -> None:
-    lab.play_until("prometheus : service | Run")
+    unit = "test -e /etc/systemd/system/prometheus.service"
+    assert lab.ssh(unit).returncode != 0
+    lab.play_until("prometheus : service | Run", also=lambda: lab.ssh(unit).returncode == 0)
 
 
 def test_killed_while_apt_installs_grafana(lab: Lab) -> None:

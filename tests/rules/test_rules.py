@@ -20,9 +20,8 @@ FILES = ("prometheus.yml", "rules.yml", "web.yml")
 CONCERNS = ROLES / "prometheus" / "files" / "rules.d"
 RUNBOOKS = "docs/runbooks.md"
 SEVERITIES = ("critical", "warning", "info", "none")
-# The document gives its text, which names neither the value nor a runbook; it has a section there
-# all the same.
-THE_DOCUMENTS = ("HighCPUUsage",)
+# Its text is given, and names neither the value nor a runbook; it has a section there all the same.
+GIVEN_TEXTS = ("HighCPUUsage",)
 
 
 def alerts() -> dict[str, dict[str, Any]]:
@@ -93,7 +92,7 @@ def test_an_alert_says_how_bad_it_is_and_what_it_saw(alert: str) -> None:
     assert rule["labels"]["severity"] in SEVERITIES
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"]
-    if alert not in THE_DOCUMENTS:
+    if alert not in GIVEN_TEXTS:
         assert "$value" in rule["annotations"]["description"]
         assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}#{alert.lower()}"
 

@@ -156,7 +156,7 @@ def test_somebody_to_write_to_without_a_mail_server_is_refused() -> None:
 
 
 def test_load_is_told_and_its_end_too(receivers: Messages, load: Callable[[], None]) -> None:
-    """The document's HighCPUUsage, from the processor to the mailbox."""
+    """HighCPUUsage, from the processor to the mailbox."""
     wait_until(lambda: about(receivers("/hook"), "HighCPUUsage", "firing"), FIRE_LIMIT)
     (message, *_) = about(receivers("/hook"), "HighCPUUsage", "firing")
     (alert,) = message["body"]["alerts"]

@@ -366,7 +366,7 @@ def test_what_cannot_be_provisioned_is_refused(
         ({"base_url": "grafana.com"}, "takes https://"),
         ({"mode": "rw"}, "is not octal"),
         ({"group": "nobody-yet"}, "There is no group 'nobody-yet'"),
-        ({"directory": "/nowhere"}, "must exist"),
+        ({"directory": "/proc/nowhere"}, "become: true"),
     ],
 )
 def test_options_that_cannot_work(

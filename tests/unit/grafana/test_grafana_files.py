@@ -32,6 +32,15 @@ def panels(path: str) -> dict[str, Any]:
     return {panel["title"]: panel for panel in document["panels"]}
 
 
+def test_data_sources_that_nobody_uses_are_no_processes() -> None:
+    disabled = ini()["plugins"]["disable_plugins"].split(",")
+    assert "prometheus" not in disabled
+    assert "loki" in disabled
+    loki = {"name": "Loki", "uid": "loki", "type": "loki", "url": "http://localhost:3100"}
+    used = ini(grafana_extra_datasources=[loki])["plugins"]["disable_plugins"].split(",")
+    assert set(disabled) - set(used) == {"loki"}
+
+
 # --- grafana.ini ------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Stands in for systemctl and journalctl, with one unit whose state is a JSON file.
+"""Stands in for systemctl, journalctl and busctl, with one unit whose state is a JSON file.
 
 The state has the unit's properties, as `systemctl show` names them, and its behaviour:
 
@@ -10,6 +10,7 @@ joins_start       a start ends the one that is under way, whose process has star
 on_daemon_reload  properties that the unit gets when systemd reads its files
 on_reload_write   a file that changes during a reload
 journal           what the unit has logged
+old               systemd before 251: whole seconds, in the host's zone
 """
 
 import json
@@ -39,6 +40,10 @@ def main() -> None:
     if Path(sys.argv[0]).name == "journalctl":
         assert "--unit=tool.service" in sys.argv
         print(state.get("journal", "-- No entries --"))
+        return
+    if Path(sys.argv[0]).name == "busctl":
+        assert "/org/freedesktop/systemd1/unit/tool_2eservice" in sys.argv
+        print(json.dumps({"type": "t", "data": state["started_ns"] // 1000}, separators=(",", ":")))
         return
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     verb = arguments[0]
@@ -90,10 +95,13 @@ def show(state: dict[str, Any]) -> None:
         value = state.get(name, "")
         if name == "ExecMainStartTimestamp" and state.get("started_ns"):
             seconds, nanoseconds = divmod(state["started_ns"], 10**9)
-            value = time.strftime("%a %Y-%m-%d %H:%M:%S", time.gmtime(seconds))
-            if "--timestamp=us+utc" in sys.argv:
-                value += f".{nanoseconds // 1000:06}"
-            value += " UTC"
+            if state.get("old"):
+                value = time.strftime("%a %Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
+            else:
+                value = time.strftime("%a %Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+                if "--timestamp=us+utc" in sys.argv:
+                    value += f".{nanoseconds // 1000:06}"
+                value += " UTC"
         print(f"{name}={value}")
 
 

@@ -92,7 +92,7 @@ def tick() -> None:
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("systemctl", "journalctl"):
+    for name in ("systemctl", "journalctl", "busctl"):
         (programs / name).write_text(f"#!{sys.executable} -IS\n{SYSTEMCTL.read_text()}")
         (programs / name).chmod(0o755)
     directory = tmp_path / "systemd"
@@ -161,6 +161,23 @@ def test_the_second_run_changes_nothing(systemd: Systemd, converge: Converge, fi
         (files / name).write_text("new")
     assert converge()["action"] == "started"
     assert converge()["action"] == "none"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Lima"])
+def test_a_systemd_that_shows_whole_seconds_of_the_hosts_zone(
+    zone: str,
+    systemd: Systemd,
+    converge: Converge,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Ubuntu 22.04. A file of the same second is older than the process, or newer."""
+    monkeypatch.setenv("TZ", zone)
+    systemd.start(old=True)
+    (files / "restart").write_text("new")
+    assert converge()["action"] == "restarted"
+    result = converge()
+    assert (result["changed"], result["action"]) == (False, "none")
 
 
 def test_a_new_unit_makes_systemd_read_its_files(systemd: Systemd, converge: Converge) -> None:
@@ -318,6 +335,11 @@ def test_a_file_read_or_touched_by_nobody_counts_not(
     systemd.start()
     (files / "restart").read_text()
     assert converge()["action"] == "none"
+
+
+def test_a_unit_in_the_path_of_the_bus() -> None:
+    assert services.bus_label("grafana-server.service") == "grafana_2dserver_2eservice"
+    assert services.bus_label("9p.mount") == "_39p_2emount"
 
 
 def test_missing_files_are_ignored(systemd: Systemd, converge: Converge, files: Path) -> None:
@@ -658,7 +680,7 @@ def test_a_timer_starts_anew_when_the_unit_that_it_starts_has_changed(
 ) -> None:
     timer = services.Service(Wanted("tool.timer"), timer_and_service(files, "no"))
     started = timer.show().started_ns
-    monkeypatch.setattr(services, "newest", lambda _: (started + age - 1, files / "restart"))
+    monkeypatch.setattr(services, "newest", lambda *_: (started + age - 1, files / "restart"))
     assert timer.converge(check=True).action == action
     assert files / "restart" in timer.show().files
 

@@ -138,7 +138,14 @@ def test_supported_systems(
     run_module: RunModule, tree: Tree, facts: dict[str, str], system: str
 ) -> None:
     facts["distribution"], facts["distribution_version"] = system.split(" ")
-    assert passes(run_module, tree)["ansible_facts"] == facts
+    tree.write(
+        "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nprometheus:x:998:998::/:/sbin/nologin\n"
+    )
+    found = passes(run_module, tree)["ansible_facts"]
+    users = found.pop("getent_passwd")
+    assert found == facts
+    assert set(users) == {"root", "prometheus"}
+    assert users["root"] == ["x", "0", "0", "root", "/root", "/bin/bash"]
 
 
 @pytest.mark.parametrize("system", ["Ubuntu 20.04", "Debian 12.9", "Debian 130", "Amazon 2023"])

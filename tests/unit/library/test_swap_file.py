@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_another_size_makes_it_anew(host: swap_file.Host) -> None:
     converge(host)
     assert converge(host, 2 * SIZE) == ["made", "used"]
     assert host.file.stat().st_size == 2 * SIZE
-    assert calls(host)[-3:] == ["swapoff", "mkswap", "swapon"]
+    assert calls(host)[-3:] == ["mkswap", "swapoff", "swapon"]
 
 
 def test_after_a_boot_without_it_it_is_used_again(host: swap_file.Host) -> None:
@@ -117,3 +118,27 @@ def test_a_full_disk_is_refused_before_anything_is_written(
     with pytest.raises(swap_file.SwapError, match="make room"):
         converge(host)
     assert not host.file.exists()
+
+
+def test_a_host_that_cannot_have_another_size_keeps_its_swap(
+    host: swap_file.Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converge(host)
+    usage = type(shutil.disk_usage("/"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(SIZE, SIZE, 0))
+    with pytest.raises(swap_file.SwapError, match="make room"):
+        converge(host, 2 * SIZE)
+    assert host.in_use()
+    assert host.size() == SIZE
+    monkeypatch.undo()
+
+
+def test_swap_that_cannot_be_given_up_stays(host: swap_file.Host) -> None:
+    converge(host)
+    swapoff = host.root / "bin/swapoff"
+    swapoff.write_text("#!/bin/sh\necho Cannot allocate memory >&2\nexit 255\n")
+    with pytest.raises(swap_file.SwapError, match="Cannot allocate memory"):
+        converge(host, 2 * SIZE)
+    assert host.in_use()
+    assert host.size() == SIZE
+    assert [path.name for path in host.root.iterdir() if "labstack" in path.name] == []

@@ -63,6 +63,10 @@ def test_a_container_comes_back_and_is_checked(service: dict[str, Any]) -> None:
 def test_an_image_is_built_here_and_named_by_the_release(service: dict[str, Any]) -> None:
     assert service["image"].endswith(":${WEBAPP_RELEASE:-dev}")
     assert service["pull_policy"] == "never"
+    if "build" not in service:
+        # Two builds of one name at the same time fail in Docker's containerd store.
+        assert service["image"] == SERVICES["flask-app"]["image"]
+        return
     dockerfile = (APP / service["build"] / "Dockerfile").read_text()
     assert re.search(r"^USER \d", dockerfile, re.MULTILINE)
     # Nothing of a build context that is not named gets in.
@@ -75,7 +79,7 @@ def test_secrets_are_files_and_nothing_else() -> None:
         assert secret["file"].startswith(f"${{WEBAPP_{directory}_DIRECTORY:-./")
     for service in SERVICES.values():
         assert not [n for n in service.get("environment", {}) if "PASSWORD" in n or "SECRET" in n]
-        assert "args" not in service["build"]
+        assert isinstance(service.get("build", ""), str)
 
 
 def test_mysql_is_reached_by_flask_and_the_host_alone() -> None:

@@ -1,4 +1,4 @@
-"""The module released_service: what it adds to the three whose code it shares, which is the order.
+"""The module configured_service: what it adds to the three whose code it shares, the order.
 
 Releases, files and services are tested where they belong, in the modules of their own.
 """
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import releases, services
 
-from library import released_service
+from library import configured_service
 from tests.unit.conftest import RunModule
 
 SYSTEMCTL = Path(__file__).with_name("fake_systemctl.py")
@@ -76,11 +76,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     host = Host(tmp_path)
     fakes = tmp_path / "fakes"
     fakes.mkdir()
-    for name in ("systemctl", "journalctl"):
+    for name in ("systemctl", "journalctl", "busctl"):
         (fakes / name).write_text(f"#!{sys.executable} -IS\n{SYSTEMCTL.read_text()}")
         (fakes / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{fakes}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_SYSTEMD", str(host.systemd))
+    (tmp_path / "run").mkdir()
     monkeypatch.setattr(services, "_STAMPS", tmp_path / "run" / "labstack")
     monkeypatch.setattr(services, "_DROP_INS", host.etc)
     monkeypatch.setattr(releases, "_RETRY_PAUSES", ())
@@ -108,15 +109,18 @@ def converge(run_module: RunModule, host: Host) -> Converge:
         *,
         check: bool = False,
         diff: bool = False,
+        sha256: str = "",
         **others: Any,
     ) -> dict[str, Any]:
         wanted = {
             "name": "tool",
-            "version": version,
-            "url": host.url,
-            "sha256": host.sha256,
-            "tools": ["toolctl"],
-            "directory": str(host.programs),
+            "release": {
+                "version": version,
+                "url": host.url,
+                "sha256": sha256 or host.sha256,
+                "tools": ["toolctl"],
+                "directory": str(host.programs),
+            },
             "files": [
                 {
                     "path": str(host.etc / "tool.yml"),
@@ -128,7 +132,7 @@ def converge(run_module: RunModule, host: Host) -> Converge:
             "settle": 0,
             **others,
         }
-        return run_module(released_service.main, wanted, check=check, diff=diff)
+        return run_module(configured_service.main, wanted, check=check, diff=diff)
 
     return run
 
@@ -220,6 +224,51 @@ def test_check_mode_foretells_the_restart(
     assert (host.etc / "tool.yml").read_text() == "good 1"
     assert host.calls() == []
     assert converge(check=True)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("effect", "action"),
+    [({}, "restarted"), ({"restart_on": []}, "none"), ({"reload": True}, "reloaded")],
+)
+def test_a_file_has_the_effect_that_is_asked_for(
+    effect: dict[str, Any], action: str, host: Host, converge: Converge
+) -> None:
+    if effect.pop("reload", False):
+        effect = {"restart_on": [], "reload_on": [str(host.etc / "tool.yml")]}
+    converge(**effect)
+    host.calls()
+    told = converge(content="good 2", check=True, **effect)
+    assert told["action"] == action
+    result = converge(content="good 2", **effect)
+    assert (result["changed"], result["action"]) == (True, action)
+    assert host.calls() == {"none": [], "reloaded": ["reload"]}.get(
+        action, ["reset-failed", "restart"]
+    )
+    again = converge(content="good 2", **effect)
+    assert (again["changed"], again["action"]) == (False, "none")
+
+
+def test_another_unit_always_restarts(host: Host, converge: Converge) -> None:
+    unit = {"path": str(host.unit), "content": "[Service]\nNice=1\n"}
+    converge(restart_on=[])
+    told = converge(restart_on=[], files=[unit], check=True)
+    assert (told["changed"], told["action"]) == (True, "restarted")
+    assert converge(restart_on=[], files=[unit])["action"] == "restarted"
+
+
+def test_the_program_of_a_package_needs_no_release(host: Host, converge: Converge) -> None:
+    result = converge(release=None)
+    assert (result["changed"], result["action"]) == (True, "started")
+    assert "installed_version" not in result
+    assert list(host.programs.iterdir()) == []
+    assert converge(release=None)["changed"] is False
+
+
+def test_a_former_file_is_removed(host: Host, converge: Converge) -> None:
+    former = host.etc / "former.yml"
+    former.write_text("x")
+    assert converge(absent=[str(former)])["changed_files"][-1] == str(former)
+    assert not former.exists()
 
 
 def test_the_diff_shows_the_version_and_hides_the_secret(host: Host, converge: Converge) -> None:
