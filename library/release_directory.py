@@ -10,8 +10,8 @@ author: labstack
 description:
   - Keeps C(<root>/releases/<name>), one directory for each release, and C(<root>/current), a
     relative link to the release that serves.
-  - A release appears whole or not at all, and never changes afterwards. The same content has the
-    same name, so there is nothing to do for it.
+  - A release appears whole or not at all, and never changes afterwards, but for its settings. The
+    same content has the same name, so there is nothing to do for it.
   - With V(state=current), releases (and their images) other than the newest are removed.
 options:
   state:
@@ -50,6 +50,11 @@ options:
         description: The commit that is checked out. Its first 12 digits are the release's name.
         type: str
         required: true
+  settings:
+    description:
+      - Content of its C(.env), which Compose reads; C(%s) stands for the release's name. For
+        V(state=present).
+    type: str
   name:
     description: The release that serves from now on. Required for V(state=current).
     type: str
@@ -122,7 +127,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.host_files import sweep, sync_directory, temporary_path
+from ansible.module_utils.host_files import (
+    Attributes,
+    replace,
+    sweep,
+    sync_directory,
+    temporary_path,
+    write_temporary,
+)
 
 NAME_LENGTH = 12
 NAME = re.compile(r"[0-9a-f]{12}")
@@ -223,6 +235,17 @@ def _to_disk(directory: Path) -> None:
         sync_directory(Path(parent))
 
 
+def settle(file: Path, content: str, check: bool) -> bool:
+    """Give a file a content, readable for all; return whether that changes it. Raises OSError."""
+    wanted = Attributes.own(0o644)
+    with suppress(FileNotFoundError):
+        if file.read_text() == content and Attributes.of(file.lstat()) == wanted:
+            return False
+    if not check:
+        replace(write_temporary(file.parent, [content.encode()], wanted), file)
+    return True
+
+
 def unpack(archive: str, digest: str, target: Path) -> None:
     """Unpack an archive of the lookup source_archive into an empty directory.
 
@@ -314,13 +337,19 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             if source
             else (lambda target: copy(Path(checkout["path"]), target)),
         )
+    release = releases.directory / name
+    settings = module.params["settings"]
+    if settings is not None:
+        if not module.check_mode:
+            sweep(release)
+        changed |= settle(release / ".env", settings.replace("%s", name), module.check_mode)
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"
     module.exit_json(
         changed=changed,
         name=name,
-        path=str(releases.directory / name),
+        path=str(release),
         current=releases.current(),
         removed=[],
     )
@@ -384,6 +413,7 @@ def main() -> None:
                     "commit": {"required": True},
                 },
             },
+            "settings": {},
             "name": {},
             "keep": {"type": "int", "default": 3},
             "images": {},

@@ -36,7 +36,9 @@ options:
     type: int
     default: 30
   trusted_directory:
-    description: Where a trusted certificate may be kept that is served in this one's place.
+    description:
+      - Where a trusted certificate may be kept that is served in this one's place. Created if
+        missing; the group may read in it.
     type: path
 attributes:
   check_mode:
@@ -168,6 +170,19 @@ def settle(directory: Path, gid: int, apply: bool) -> bool:
     return changed
 
 
+def keep_directory(path: Path, gid: int, apply: bool) -> bool:
+    """Have a directory that the group may read in; return whether it changes. Raises OSError."""
+    wanted = Attributes(os.geteuid(), gid, 0o750)
+    there = path.is_dir()
+    if there and Attributes.of(path.stat()) == wanted:
+        return False
+    if apply and there:
+        wanted.apply(path)
+    elif apply:
+        make_directory(path, wanted)
+    return True
+
+
 def group_number(name: str, check: bool) -> int:
     """Return the number of a group; -1 for one that is still to be made, in check mode only.
 
@@ -218,6 +233,8 @@ def main() -> None:
             make(command, directory, address, module.params["days"], gid)
         if not (reason and module.check_mode):
             changed |= settle(directory, gid, apply=not module.check_mode)
+        if trusted:
+            changed |= keep_directory(Path(trusted), gid, apply=not module.check_mode)
         would_be_new = bool(reason) and module.check_mode
         module.exit_json(
             changed=changed,

@@ -82,6 +82,25 @@ def test_the_same_content_is_no_work(release: Release, tmp_path: Path) -> None:
     assert not release(source=sources(tmp_path))["changed"]
 
 
+def test_a_release_has_its_settings_which_may_change(
+    release: Release, root: Path, tmp_path: Path
+) -> None:
+    source = sources(tmp_path)
+    name = release(source=source, settings="RELEASE=%s\nPORT=80\n")["name"]
+    file = root / "releases" / name / ".env"
+    assert file.read_text() == f"RELEASE={name}\nPORT=80\n"
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert release(source=source, settings="RELEASE=%s\nPORT=80\n")["changed"] is False
+    told = release(check=True, source=source, settings="RELEASE=%s\nPORT=8080\n")
+    assert told["changed"]
+    assert "PORT=80\n" in file.read_text()
+    assert release(source=source, settings="RELEASE=%s\nPORT=8080\n")["changed"]
+    assert "PORT=8080\n" in file.read_text()
+    file.chmod(0o600)
+    assert release(source=source, settings="RELEASE=%s\nPORT=8080\n")["changed"]
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
 def test_check_mode_tells_and_writes_nothing(release: Release, root: Path, tmp_path: Path) -> None:
     result = release(source=sources(tmp_path), check=True)
     assert result["changed"]

@@ -91,6 +91,19 @@ def test_only_the_group_may_read_the_key(certificate: Certificate, directory: Pa
     assert oct(directory.stat().st_mode & 0o7777) == "0o750"
 
 
+def test_the_place_of_a_trusted_one_is_made_and_kept(
+    certificate: Certificate, tmp_path: Path
+) -> None:
+    place = tmp_path / "trusted"
+    assert certificate(trusted_directory=str(place))["trusted"] is False
+    assert oct(place.stat().st_mode & 0o7777) == "0o750"
+    assert certificate(trusted_directory=str(place))["changed"] is False
+    place.chmod(0o777)
+    assert certificate(trusted_directory=str(place), check=True)["changed"]
+    assert certificate(trusted_directory=str(place))["changed"]
+    assert oct(place.stat().st_mode & 0o7777) == "0o750"
+
+
 def test_wrong_modes_are_put_right(certificate: Certificate, directory: Path) -> None:
     version = certificate()["version"]
     (directory / "key.pem").chmod(0o644)
