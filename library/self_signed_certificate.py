@@ -66,6 +66,10 @@ trusted:
   description: Whether somebody keeps a trusted certificate in O(trusted_directory).
   returned: success
   type: bool
+certificate:
+  description: The certificate in PEM; empty for one that check mode would make.
+  returned: success
+  type: str
 version:
   description:
     - A text that changes with the certificate; C("0") for one that check mode would make.
@@ -239,6 +243,7 @@ def main() -> None:
         module.exit_json(
             changed=changed,
             reason=reason,
+            certificate="" if would_be_new else (directory / CERTIFICATE).read_text(),
             trusted=bool(trusted) and (Path(trusted) / "webroot").is_dir(),
             version="0" if would_be_new else str((directory / CERTIFICATE).stat().st_mtime_ns),
         )

@@ -50,6 +50,12 @@ options:
     description:
       - Authorities (PEM file) that count for O(trusted), in place of this computer's own.
     type: path
+  certificate:
+    description:
+      - The certificate (PEM) that the host has made for itself, as it was read over SSH. Given, and
+        without O(trusted), no other one is taken, and the administrator's password is sent to
+        nobody else. Not given, any that names the address is.
+    type: str
   webapp_user:
     description: Name of the web application's administrator.
     type: str
@@ -174,6 +180,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -279,6 +286,14 @@ def unverified_context() -> ssl.SSLContext:
     return context
 
 
+def own_context(certificate: str | bytes) -> ssl.SSLContext:
+    """Return a TLS context that takes this certificate alone, PEM or DER, as if it were a CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=certificate)
+    return context
+
+
 @dataclass(frozen=True)
 class Site:
     """One HTTP server of the stack, with the login that it asks for."""
@@ -287,6 +302,7 @@ class Site:
     timeout: float
     user: str = ""
     password: str = field(default="", repr=False)
+    context: Callable[[], ssl.SSLContext] = unverified_context
 
     def without_login(self) -> Site:
         """Return the same server, seen by a stranger."""
@@ -329,7 +345,7 @@ class Site:
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
             connection = http.client.HTTPSConnection(
-                host, port, timeout=self.timeout, context=unverified_context()
+                host, port, timeout=self.timeout, context=self.context()
             )
         else:
             connection = http.client.HTTPConnection(host, port, timeout=self.timeout)
@@ -349,6 +365,11 @@ class Site:
             )
             answer = connection.getresponse()
             text = answer.read().decode(errors="replace")
+        except ssl.SSLCertVerificationError as error:
+            raise NotYetError(
+                f"the certificate on port {connection.port} is not the host's, so no password is "
+                f"sent there: {error.verify_message}"
+            ) from None
         except (OSError, http.client.HTTPException) as error:
             raise connection_problem(error, host, connection.port, self.timeout) from None
         finally:
@@ -412,24 +433,29 @@ def is_hidden(site: Site, path: str) -> None:
         raise NeverError(f"{site.base}{path} can be read from here")
 
 
-def certificate_fits(address: str, port: int, timeout: float) -> None:
-    """Check that the certificate names the address and is valid now; who signed it does not count.
+def certificate_fits(address: str, port: int, timeout: float, certificate: str = "") -> None:
+    """Check that the certificate names the address and is valid now.
 
     The certificate is trusted itself, as if it were a CA, and the TLS library then checks its names
     and dates as a browser does.
+
+    Args:
+        address: what is typed.
+        port: port of HTTPS.
+        timeout: seconds to wait for an answer.
+        certificate: the only one that is taken (PEM); empty: whichever is shown.
     """
     try:
+        wanted: str | bytes = certificate
+        if not certificate:
+            with (
+                socket.create_connection((address, port), timeout) as plain,
+                unverified_context().wrap_socket(plain, server_hostname=address) as wrapped,
+            ):
+                wanted = wrapped.getpeercert(binary_form=True) or b""
         with (
             socket.create_connection((address, port), timeout) as plain,
-            unverified_context().wrap_socket(plain, server_hostname=address) as wrapped,
-        ):
-            shown = wrapped.getpeercert(binary_form=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(cadata=shown or b"")
-        with (
-            socket.create_connection((address, port), timeout) as plain,
-            context.wrap_socket(plain, server_hostname=address),
+            own_context(wanted).wrap_socket(plain, server_hostname=address),
         ):
             return
     except ssl.SSLCertVerificationError as error:
@@ -613,8 +639,9 @@ def certificate_check(params: dict[str, Any]) -> Check:
         )
     return Check(
         "certificate names the address",
-        lambda: certificate_fits(*where),
-        "the certificate was made for another address, or has expired",
+        lambda: certificate_fits(*where, params["certificate"] or ""),
+        "the certificate was made for another address, or has expired; or it is not the host's: "
+        "another server answers, or somebody sits between",
         "here: ./lab run ansible-playbook site.yml    # makes it anew for the address of now",
     )
 
@@ -625,7 +652,12 @@ def webapp_checks(params: dict[str, Any]) -> list[Check]:
     host = url_host(address)
     http_site = Site(f"http://{host}:{params['http_port']}", timeout)
     login = (params["webapp_user"], params["webapp_password"] or "")
-    https_site = Site(f"https://{host}:{params['https_port']}", timeout, *login)
+    context = unverified_context
+    if params["trusted"]:
+        context = partial(ssl.create_default_context, cafile=params["ca_file"])
+    elif params["certificate"]:
+        context = partial(own_context, params["certificate"])
+    https_site = Site(f"https://{host}:{params['https_port']}", timeout, *login, context)
     visitor = https_site.without_login()
     apache = f"{COMPOSE_LOGS} apache"
     flask = f"{COMPOSE_LOGS} flask-app"
@@ -936,6 +968,7 @@ def main() -> None:
             "https_port": {"type": "int", "default": 443},
             "trusted": {"type": "bool", "default": False},
             "ca_file": {"type": "path"},
+            "certificate": {"type": "str"},
             "webapp_user": {"type": "str", "default": "admin"},
             "webapp_password": {"type": "str", "no_log": True},
             "closed_ports": {"type": "list", "elements": "int", "default": []},

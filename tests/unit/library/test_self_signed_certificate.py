@@ -70,6 +70,7 @@ def test_it_is_made_for_the_address(
     assert "CA:FALSE" in text
     assert "TLS Web Server Authentication" in text
     assert result["version"] == str((directory / "cert.pem").stat().st_mtime_ns)
+    assert result["certificate"] == (directory / "cert.pem").read_text()
 
     again = certificate(address)
     assert (again["changed"], again["reason"], again["version"]) == (False, "", result["version"])

@@ -491,6 +491,21 @@ def test_a_certificate_of_another_time(tmp_path: Path, days: tuple[int, int], wo
     assert words in tls_problem(certificate(tmp_path, ip("127.0.0.1"), days))
 
 
+def test_the_password_goes_to_the_hosts_own_certificate_alone(
+    run_module: RunModule, stack: Stack, good_certificate: Path, tmp_path: Path
+) -> None:
+    own = good_certificate.read_text()
+    result = run_module(verify.main, options(stack, certificate=own))
+    assert "certificate names the address" in result["checks"]
+
+    stack.requests.clear()
+    another = certificate(tmp_path, ip("127.0.0.1")).read_text()
+    text = fails(run_module, stack, certificate=another)
+    assert "somebody sits between" in text
+    assert "is not the host's, so no password is sent there" in text
+    assert "https POST /api/products" not in stack.requests
+
+
 def test_a_certificate_that_must_be_trusted(
     run_module: RunModule, stack: Stack, good_certificate: Path
 ) -> None:
