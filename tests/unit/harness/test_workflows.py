@@ -89,8 +89,9 @@ def run_step(name: str, checkout: Path, **variables: str) -> subprocess.Complete
 
 def test_the_key_is_only_the_jobs_own(checkout: Path) -> None:
     name = "Put the keys where only this job reads them"
-    done = run_step(name, checkout, SSH_KEY="-----BEGIN-----\nx", VAULT_PASSWORD="")
+    done = run_step(name, checkout, SSH_KEY="-----BEGIN-----\nx", KNOWN_HOSTS="", VAULT_PASSWORD="")
     assert done.returncode == 0, done.stderr
+    assert "::warning::The secret EC2_KNOWN_HOSTS is empty" in done.stdout
     key = checkout / "key.pem"
     assert key.read_text() == "-----BEGIN-----\nx\n"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -99,9 +100,19 @@ def test_the_key_is_only_the_jobs_own(checkout: Path) -> None:
     assert not key.exists()
 
 
+def test_the_host_is_known_before_the_first_login(checkout: Path) -> None:
+    name = "Put the keys where only this job reads them"
+    line = "i-0123456789abcdef0 ssh-ed25519 AAAA"
+    secrets = {"SSH_KEY": "x", "KNOWN_HOSTS": line, "VAULT_PASSWORD": ""}
+    done = run_step(name, checkout, HOME=str(checkout), **secrets)
+    assert done.returncode == 0, done.stderr
+    for file in (".lab/ec2_known_hosts", ".ssh/known_hosts"):
+        assert (checkout / file).read_text() == f"{line}\n"
+
+
 def test_a_missing_key_is_named(checkout: Path) -> None:
     name = "Put the keys where only this job reads them"
-    done = run_step(name, checkout, SSH_KEY="", VAULT_PASSWORD="")
+    done = run_step(name, checkout, SSH_KEY="", KNOWN_HOSTS="", VAULT_PASSWORD="")
     assert done.returncode == 1
     assert "EC2_SSH_KEY" in done.stdout
 
