@@ -68,6 +68,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.services import full_name
 
 # Where converged_service notes its reloads.
 STAMPS = Path("/run/labstack")
@@ -93,11 +94,6 @@ def check_path(path: str) -> None:
     parts = Path(path).parts
     if not path.startswith("/") or len(parts) < 3 or ".." in parts:
         raise RemoveError(f"{path!r} is not removed: it is not absolute, or not two levels deep")
-
-
-def full_name(name: str) -> str:
-    """Returns the unit's name with its kind."""
-    return name if "." in name else f"{name}.service"
 
 
 def unit_is_there(name: str) -> bool:
