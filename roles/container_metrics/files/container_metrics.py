@@ -198,9 +198,7 @@ def write(path: Path, text: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Write the file that the first argument names."""
-    output, docker, cgroups = (
-        (*arguments, DOCKER, CGROUPS)[:3] if len(arguments) == 1 else arguments
-    )
+    output, docker, cgroups = (*arguments, *(DOCKER, CGROUPS)[len(arguments) - 1 :])
     metrics = collect(Path(docker), Path(cgroups), time.time())
     write(Path(output), exposition(metrics))
 

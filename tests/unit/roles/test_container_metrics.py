@@ -151,6 +151,20 @@ def test_the_file_is_whole_and_readable(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("containers*")] == ["containers.prom"]
 
 
+@pytest.mark.parametrize("given", [1, 2, 3])
+def test_places_that_are_not_given_are_the_usual_ones(
+    given: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(tmp_path / "docker")
+    version_2(tmp_path / "cgroups")
+    monkeypatch.setattr(program, "DOCKER", str(tmp_path / "docker"))
+    monkeypatch.setattr(program, "CGROUPS", str(tmp_path / "cgroups"))
+    output = tmp_path / "x.prom"
+    arguments = [str(output), str(tmp_path / "docker"), str(tmp_path / "cgroups")]
+    program.main(arguments[:given])
+    assert 'name="webapp-mysql-1"' in output.read_text()
+
+
 def test_the_unit_has_no_way_to_the_engine_and_no_network() -> None:
     service = parse_unit(render("container_metrics", "container_metrics.service.j2"))["Service"]
     assert service["PrivateNetwork"] == ["true"]
