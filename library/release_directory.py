@@ -104,6 +104,11 @@ current:
   description: Name of the release that the link led to before; empty without a link.
   returned: success
   type: str
+superfluous:
+  description: Releases that V(state=current) would remove, those that never served among them.
+  returned: V(state=present)
+  type: list
+  elements: str
 removed:
   description: Releases and images that are (would be) removed.
   returned: success
@@ -352,6 +357,7 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         path=str(release),
         current=releases.current(),
         removed=[],
+        superfluous=releases.old(module.params["keep"], name),
     )
 
 
@@ -379,7 +385,7 @@ def make_current(module: AnsibleModule, releases: Releases) -> None:
     if docker and images and not module.check_mode:
         problem = Images(docker, module.params["images"]).remove(images)
         if problem:
-            module.warn(f"Old images stay until the next run: {problem}")
+            module.warn(f"Old images stay until another release serves: {problem}")
     module.exit_json(
         changed=turned or bool(removed) or bool(images),
         name=name,

@@ -237,6 +237,13 @@ def test_the_newest_stay(release: Release, root: Path) -> None:
     assert names(root / "releases") == NAMES[2:]
 
 
+def test_releases_that_never_served_are_told(release: Release, root: Path, tmp_path: Path) -> None:
+    source = sources(tmp_path)
+    releases_of_age(root, "a" * 12, "b" * 12, "c" * 12)
+    assert release(source=source, keep=3)["superfluous"] == ["a" * 12]
+    assert release(source=source, keep=4)["superfluous"] == []
+
+
 def test_going_back_makes_an_old_release_young(release: Release, root: Path) -> None:
     releases_of_age(root, *NAMES)
     result = release(state="current", name=NAMES[0], keep=2)
