@@ -344,8 +344,12 @@ class Site:
         host, port = parts.hostname or "", parts.port
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
+            try:
+                context = self.context()
+            except OSError as error:
+                raise NeverError(f"no authorities to check the certificate by: {error}") from None
             connection = http.client.HTTPSConnection(
-                host, port, timeout=self.timeout, context=self.context()
+                host, port, timeout=self.timeout, context=context
             )
         else:
             connection = http.client.HTTPConnection(host, port, timeout=self.timeout)

@@ -39,6 +39,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+# All addresses, since they are the container's own: compose.yaml says where the host lets them in.
 def serve(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int = 5000) -> None:  # noqa: S104
     """Serve an application until a signal ends it.
 

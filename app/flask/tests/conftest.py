@@ -77,6 +77,7 @@ def wait_healthy(container: str) -> None:
         running = docker("inspect", "--format={{.State.Running}}", container) == "true"
         if not running or time.monotonic() > limit:
             raise AssertionError(f"MySQL does not become healthy:\n{docker('logs', container)}")
+        # Between two looks, each of which is a program in the container; the limit is above.
         time.sleep(0.2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -126,6 +126,20 @@ def test_a_second_run_changes_nothing(blank: Engine) -> None:
     assert state(blank) == before
 
 
+def cut_after(changes: int) -> Callable[..., None]:
+    """Return a listener that raises CutError after so many statements that change something."""
+    left = changes
+
+    def after(_c: Connection, _cursor: object, statement: str, *_r: object) -> None:
+        nonlocal left
+        if statement.split(maxsplit=1)[0].upper() in {"CREATE", "ALTER", "INSERT", "UPDATE"}:
+            left -= 1
+            if left == 0:
+                raise CutError
+
+    return after
+
+
 @pytest.mark.parametrize("earlier", [False, True])
 def test_a_migration_that_is_cut_short_anywhere_is_finished_by_the_next(
     blank: Engine, earlier: bool
@@ -136,15 +150,7 @@ def test_a_migration_that_is_cut_short_anywhere_is_finished_by_the_next(
     for cut in range(1, 40):
         drop(blank)
         run(blank, *(EARLIER if earlier else ()))
-        changes = 0
-
-        def after(_c: Connection, _cursor: object, statement: str, *_r: object) -> None:
-            nonlocal changes
-            if statement.split(maxsplit=1)[0].upper() in {"CREATE", "ALTER", "INSERT", "UPDATE"}:
-                changes += 1
-                if changes == cut:  # noqa: B023 (called in this turn of the loop alone)
-                    raise CutError
-
+        after = cut_after(cut)
         event.listen(blank, "after_cursor_execute", after)
         try:
             migrate.upgrade(blank)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -30,25 +29,25 @@ def test_the_hash_of_an_earlier_release_is_taken() -> None:
 
 
 def test_never_more_hashes_at_once_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = 0
-    most = 0
-    lock = threading.Lock()
+    entered = threading.Barrier(passwords.AT_ONCE + 1, timeout=10)
+    leave = threading.Event()
 
     class Hasher:
         def hash(self, _: str) -> str:
-            nonlocal running, most
-            with lock:
-                running += 1
-                most = max(most, running)
-            time.sleep(0.01)
-            with lock:
-                running -= 1
+            entered.wait()
+            leave.wait(10)
             return "hash"
 
     monkeypatch.setattr(passwords, "_hasher", Hasher())
-    with ThreadPoolExecutor(20) as pool:
-        list(pool.map(passwords.hash_password, ["x"] * 20))
-    assert most == passwords.AT_ONCE
+    with ThreadPoolExecutor(passwords.AT_ONCE) as pool:
+        hashes = pool.map(passwords.hash_password, ["x"] * passwords.AT_ONCE)
+        entered.wait()
+        # As many as may are hashing; one more does not come in.
+        monkeypatch.setattr(passwords, "PATIENCE", 0.01)
+        with pytest.raises(passwords.BusyError):
+            passwords.hash_password("x")
+        leave.set()
+        assert list(hashes) == ["hash"] * passwords.AT_ONCE
 
 
 def test_who_waits_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def create_app():
     @app.get("/slow")
     def slow():
         print("slow", flush=True)
+        # What the server has to wait for when it is told to stop.
         time.sleep(float(os.environ["SLOW"]))
         return "done"
 
@@ -109,6 +110,7 @@ def serve(settings: Settings, tmp_path: Path) -> Iterator[Serve]:
                 serving.connect().close()
             except ConnectionRefusedError:
                 assert time.monotonic() < limit
+                # Until it listens; only asking again shows that it does.
                 time.sleep(0.05)
             else:
                 return serving

@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = JsonProvider(app)
     app.url_map.converters["id"] = IdConverter
     # Exactly one proxy, Apache, stands in front; more would let a client choose its own address.
+    # Flask's documented way to wrap an application, which its type hints take for a method.
     app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
         app.wsgi_app, x_for=1, x_proto=1, x_host=1
     )

@@ -50,17 +50,28 @@ class Address(Protocol):
     """Where the database is, and as whom: Settings and MigrationSettings."""
 
     @property
-    def database_host(self) -> str: ...  # noqa: D102
+    def database_host(self) -> str:
+        """Name or address of the server."""
+
     @property
-    def database_port(self) -> int: ...  # noqa: D102
+    def database_port(self) -> int:
+        """Its port."""
+
     @property
-    def database_name(self) -> str: ...  # noqa: D102
+    def database_name(self) -> str:
+        """Name of the database."""
+
     @property
-    def database_user(self) -> str: ...  # noqa: D102
+    def database_user(self) -> str:
+        """Name of the MySQL user."""
+
     @property
-    def database_password(self) -> str: ...  # noqa: D102
+    def database_password(self) -> str:
+        """Its password."""
+
     @property
-    def pool_size(self) -> int: ...  # noqa: D102
+    def pool_size(self) -> int:
+        """Connections that are kept."""
 
 
 def make_engine(

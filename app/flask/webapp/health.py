@@ -49,6 +49,7 @@ class Alive:
 def init_app(app: Flask) -> None:
     """Put /healthz before the application."""
     release = app.extensions["settings"].release
+    # Flask's documented way to wrap an application, which its type hints take for a method.
     app.wsgi_app = Alive(app.wsgi_app, release)  # type: ignore[method-assign]
 
 

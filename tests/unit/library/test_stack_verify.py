@@ -506,6 +506,12 @@ def test_the_password_goes_to_the_hosts_own_certificate_alone(
     assert "https POST /api/products" not in stack.requests
 
 
+def test_authorities_that_are_not_there_are_told(run_module: RunModule, stack: Stack) -> None:
+    text = fails(run_module, stack, trusted=True, ca_file="/nowhere/ca.pem")
+    assert "no authorities to check the certificate by" in text
+    assert "/nowhere/ca.pem" in text
+
+
 def test_a_certificate_that_must_be_trusted(
     run_module: RunModule, stack: Stack, good_certificate: Path
 ) -> None:
