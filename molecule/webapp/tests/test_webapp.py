@@ -7,7 +7,6 @@ import http.client
 import json
 import ssl
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -115,9 +114,9 @@ def test_a_users_password_never_comes_back(send: Send) -> None:
         "password": "unmistakable-1",
     }
     created = send("POST", "/api/users", user, admin=True)
+    assert created.status == 201
     path = created.headers["Location"]
     try:
-        assert created.status == 201
         listed = send("GET", "/api/users", admin=True)
         assert "unmistakable" not in created.text + listed.text
         assert "password" not in listed.text
@@ -181,19 +180,6 @@ def test_the_cookie_of_https_stays_on_https(address: str) -> None:
     assert {"Secure", "HttpOnly", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}
 
 
-def test_many_logins_at_once_do_not_exhaust_the_memory(host: Host, send: Send) -> None:
-    def one(number: int) -> int:
-        pair = base64.b64encode(f"user{number}:x".encode()).decode()
-        return send("GET", "/api/users", Authorization=f"Basic {pair}").status
-
-    with ThreadPoolExecutor(20) as pool:
-        statuses = set(pool.map(one, range(20)))
-    assert statuses <= {401, 429}
-    state = inspect(host, "flask-app")["State"]
-    assert (state["OOMKilled"], state["Restarting"]) == (False, False)
-    assert inspect(host, "flask-app")["RestartCount"] == 0
-
-
 def test_too_large_a_request_is_refused_in_json(send: Send) -> None:
     for size in (100_000, 1_500_000, 10_000_000):
         answer = send("POST", "/api/products", {"name": "x" * size}, admin=True)
@@ -220,6 +206,7 @@ def test_too_large_a_request_without_a_length_is_413(
 def test_a_request_is_found_in_the_log_by_its_number(host: Host, send: Send) -> None:
     product = {**PRODUCT, "name": "numbered"}
     answer = send("POST", "/api/products", product, admin=True)
+    assert answer.status == 201
     send("DELETE", answer.headers["Location"], admin=True)
     number = answer.headers["X-Request-Id"]
     for service in ("apache", "flask-app"):
@@ -334,6 +321,7 @@ def test_memory_stays_under_the_limits(host: Host) -> None:
 
 def test_a_restart_of_each_service_is_survived(host: Host, send: Send) -> None:
     created = send("POST", "/api/products", PRODUCT, admin=True)
+    assert created.status == 201
     path = created.headers["Location"]
     try:
         for service in SERVICES:
