@@ -57,6 +57,9 @@ def _up(arguments: argparse.Namespace) -> None:
 def _down(arguments: argparse.Namespace) -> None:
     with _alone():
         client = engine.running()
+        if not client and arguments.purge and engine.installed():
+            # Only a running engine gives its images up.
+            client = engine.ensure()
         if client:
             for name in host.down(client, None if arguments.all else arguments.lab):
                 print(f"testbed: removed {name}")

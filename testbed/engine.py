@@ -90,7 +90,7 @@ def ensure() -> docker.DockerClient:
             "  not allowed:    sudo usermod -aG docker $USER   (then log in again)\n"
             "Then: ./lab up"
         )
-    if not shutil.which("dockerd"):
+    if not installed():
         print("testbed: installing Docker Engine (docker.io) ...", flush=True)
         _install()
     print("testbed: starting Docker Engine ...", flush=True)
@@ -104,6 +104,11 @@ def ensure() -> docker.DockerClient:
             )
         time.sleep(0.2)
     return client
+
+
+def installed() -> bool:
+    """Whether this machine has an engine, running or not."""
+    return bool(shutil.which("dockerd"))
 
 
 def running() -> docker.DockerClient | None:
