@@ -577,7 +577,7 @@ def _not_a_private_key(path: Path, text: str) -> Problem:
         f"{KEY_VARIABLE}: {path} is {'the public half of a key' if public else 'no key'}; the "
         'private key is wanted (it begins with "-----BEGIN").',
         "EC2_KEY="
-        + (str(path.with_suffix("")) if path.suffix == ".pub" else "~/labsuser.pem")
+        + (str(path.with_suffix("")) if path.suffix == ".pub" else "~/Downloads/labsuser.pem")
         + " before the command",
     )
 
@@ -738,7 +738,7 @@ def explain_permission_denied(failure: Failure) -> Problem:
             f"{f'these do not fit: {own}' if own else 'there is none in ~/.ssh'}.\n"
             f"ssh says: {words}",
             "name the instance's key (the Learner Lab's is labsuser.pem, from AWS Details > "
-            f"Download PEM):\nEC2_KEY=~/labsuser.pem {target.again()}",
+            f"Download PEM):\nEC2_KEY=~/Downloads/labsuser.pem {target.again()}",
         )
     # ssh names a key that it could not use only in passing, before "Permission denied".
     if re.search(r"incorrect passphrase|invalid format|error in libcrypto", words):
@@ -758,7 +758,7 @@ def explain_permission_denied(failure: Failure) -> Problem:
         f"The same key was tried for: {others or 'nobody else'}. So it is not this machine's key, "
         f"or the user is yet another one.\nssh says: {words}",
         'AWS console > the instance > "Key pair assigned at launch" (vockey is labsuser.pem); with '
-        f"its file: EC2_KEY=~/labsuser.pem {target.again()}\n"
+        f"its file: EC2_KEY=~/Downloads/labsuser.pem {target.again()}\n"
         f"to see what happens: {target.by_hand('-v')}",
     )
 
@@ -818,8 +818,8 @@ def explain_too_many_keys(failure: Failure) -> Problem:
     return Problem(
         f"{failure.target.address} ends the login of {failure.user}: the ssh agent offers too many "
         "keys before the right one.",
-        "name the key (EC2_KEY=~/labsuser.pem before the command) and add to the command: "
-        "--ssh-common-args='-o IdentitiesOnly=yes'\nor empty the agent: ssh-add -D",
+        "name the key (EC2_KEY=~/Downloads/labsuser.pem before the command) and add to the "
+        "command: --ssh-common-args='-o IdentitiesOnly=yes'\nor empty the agent: ssh-add -D",
     )
 
 

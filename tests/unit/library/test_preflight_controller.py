@@ -476,7 +476,7 @@ def test_no_key_was_named(run_module: RunModule, host: FakeHost, port: int, tmp_
     host.says(DENIED)
     text = message(run_module, options(host, port))
     assert "no key was named, and there is none in ~/.ssh" in text
-    assert "EC2_KEY=~/labsuser.pem EC2_IP=127.0.0.1 ./lab run" in text
+    assert "EC2_KEY=~/Downloads/labsuser.pem EC2_IP=127.0.0.1 ./lab run" in text
     own = tmp_path / "id_rsa"
     own.touch()
     host.configuration(f"hostname 127.0.0.1\nport {port}\nidentityfile {own}\n")
