@@ -117,6 +117,7 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         ("unhealthy", 1, "/var/lib/mysql holds a database that this image did not make", "adopt"),
         ("x The migration failed: MySQL does not answer", 0, "", "run site.yml"),
         ("Traceback (most recent call last):", 0, "", "the traceback names the line"),
+        ("OCI runtime create failed: read init-p: connection reset by peer", 0, "", "free -m"),
         ("unhealthy", 1, "a line", "the log below"),
     ],
 )
