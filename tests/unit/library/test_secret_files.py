@@ -113,18 +113,23 @@ def test_a_group_may_read_its_secret(run_module: RunModule, directory: Path) -> 
 # --- Existing secrets -------------------------------------------------------------------------
 
 
+def written(directory: Path) -> dict[str, tuple[int, int]]:
+    """Return which file each name is, and when it or its rights changed; reading changes neither."""
+    return {p.name: (p.stat().st_ino, p.stat().st_ctime_ns) for p in directory.iterdir()}
+
+
 def test_the_second_run_returns_the_same_and_changes_nothing(
     run_module: RunModule, directory: Path
 ) -> None:
     wanted = options(directory, {"name": "a"}, {"name": "b", "value": "given"})
     first = run_module(secret_files.main, wanted)
-    before = {path.name: path.stat() for path in directory.iterdir()}
+    before = written(directory)
     second = run_module(secret_files.main, wanted)
     assert second["changed"] is False
     assert second["created"] == []
     assert second["secrets"] == first["secrets"]
     assert second["versions"] == first["versions"]
-    assert {path.name: path.stat() for path in directory.iterdir()} == before
+    assert written(directory) == before
 
 
 def test_an_existing_secret_is_kept(run_module: RunModule, directory: Path) -> None:
