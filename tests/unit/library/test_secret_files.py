@@ -114,7 +114,7 @@ def test_a_group_may_read_its_secret(run_module: RunModule, directory: Path) -> 
 
 
 def written(directory: Path) -> dict[str, tuple[int, int]]:
-    """Return which file each name is, and when it or its rights changed; reading changes neither."""
+    """Return which file each name is, and when it or its rights changed."""
     return {p.name: (p.stat().st_ino, p.stat().st_ctime_ns) for p in directory.iterdir()}
 
 
