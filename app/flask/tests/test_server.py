@@ -129,12 +129,10 @@ def test_a_stop_lets_requests_under_way_be_answered(serve: Serve) -> None:
         assert server.process.stdout
         assert server.process.stdout.readline() == "slow\n"
         server.process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b"done")
     assert server.process.wait(timeout=DRAIN) == 0
-    assert time.monotonic() - began < DRAIN
 
 
 def test_a_stop_waits_for_nobody_longer_than_that(serve: Serve) -> None:
@@ -143,10 +141,8 @@ def test_a_stop_waits_for_nobody_longer_than_that(serve: Serve) -> None:
         connection.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         assert server.process.stdout
         assert server.process.stdout.readline() == "slow\n"
-        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=DRAIN + 4)
-        assert time.monotonic() - began < DRAIN + 4
 
 
 def test_an_idle_connection_does_not_delay_a_stop(serve: Serve) -> None:

@@ -36,6 +36,7 @@ def until(condition: Callable[[], Any], what: str) -> Any:
         value = condition()
         if value:
             return value
+        # Between two looks; the limit is above.
         time.sleep(0.02)
     pytest.fail(f"not within {LIMIT:g} s: {what}")
 
@@ -113,7 +114,7 @@ def ask(
 ) -> Answer:
     """Send a request; return the answer, of an error or a redirect too."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, data=body, headers=names, method=method)  # noqa: S310
+    request = urllib.request.Request(url, data=body, headers=names, method=method)  # noqa: S310 - http
     if credentials is not None:
         pair = base64.b64encode(credentials.encode()).decode()
         request.add_header("Authorization", "Basic " + pair)

@@ -10,6 +10,7 @@ import pytest
 from ec2 import credentials, status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 VALUES = {
@@ -41,11 +42,11 @@ def test_a_users_own_keys_need_no_token() -> None:
 
 
 def test_on_a_terminal_an_empty_line_ends_it() -> None:
-    def typed() -> object:
+    def typed() -> Iterator[str]:
         yield from [*FILE.splitlines(), ""]
         pytest.fail("more was asked for")
 
-    assert credentials.parse(typed(), stop=True) == VALUES  # type: ignore[arg-type]
+    assert credentials.parse(typed(), stop=True) == VALUES
 
 
 def test_the_file_is_the_owners_alone_and_keeps_other_profiles(tmp_path: Path) -> None:

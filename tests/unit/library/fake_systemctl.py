@@ -84,6 +84,7 @@ def change(state: dict[str, Any], verb: str) -> None:
             state["started_ns"] = time.time_ns()
         state.update(ActiveState="active", SubState="running", Result="success", NRestarts=0)
     elif verb == "reload" and state.get("on_reload_write"):
+        # So that the file is seen to be newer than the reload.
         time.sleep(0.02)
         Path(state["on_reload_write"]).write_text("newest")
 

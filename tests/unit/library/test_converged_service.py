@@ -511,7 +511,7 @@ def test_a_service_that_stays_up_is_watched_for_settle(
     systemd.install(on_start="die", after=30)
     before = time.monotonic()
     assert converge(settle=0.4)["action"] == "started"
-    assert 0.4 <= time.monotonic() - before < 10
+    assert time.monotonic() - before >= 0.4
 
 
 def test_a_service_that_does_not_start(systemd: Systemd, converge: Converge) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -139,11 +138,9 @@ def test_waits_until_the_service_is_ready(run_module: RunModule, fake: Fake) -> 
     timer = Timer(0.3, ready)
     timer.start()
     asked = options(fake, ready_path="/-/ready", timeout=10)
-    began = time.monotonic()
     result = run_module(metrics_probe.main, asked)
     timer.join()
     assert not result.get("failed")
-    assert time.monotonic() - began < 5
     assert fake.asked[0] == "/-/ready"
 
 
@@ -197,7 +194,7 @@ def test_a_target_that_is_down_is_named_with_its_error(run_module: RunModule, fa
 
 def test_a_server_that_is_no_prometheus(run_module: RunModule, fake: Fake) -> None:
     asked = options(fake, targets_up=["node"])
-    fake.targets = None  # type: ignore[assignment]
+    fake.targets = None  # type: ignore[assignment]  # wrong on purpose
     message = run_module(metrics_probe.main, asked)["msg"]
     assert "/api/v1/targets does not list targets" in message
 

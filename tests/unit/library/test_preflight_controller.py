@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -302,13 +301,13 @@ def test_a_dead_name_server_does_not_hold_up(
     run_module: RunModule, host: FakeHost, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stop.wait(30))
-    begin = time.monotonic()
+    answered = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.append(stop.wait(30)))
     given = options(host, port, address="slow.example", connect_timeout=0.3)
     text = message(run_module, given)
+    assert answered == []
     stop.set()
     assert "cannot be resolved" in text
-    assert time.monotonic() - begin < 3
 
 
 # --- The port ---------------------------------------------------------------------------------
@@ -338,9 +337,7 @@ def filtered() -> Iterator[int]:
 
 
 def test_a_filtered_port(run_module: RunModule, host: FakeHost, filtered: int) -> None:
-    begin = time.monotonic()
     text = message(run_module, options(host, filtered, connect_timeout=0.5))
-    assert time.monotonic() - begin < 3
     assert "does not answer within 0.5 s" in text
     for likely in ("stopped", "new public IP", "security group"):
         assert likely in text

@@ -233,7 +233,7 @@ def serving(answer: Callable[[_Handler, str], Answer], pem: Path | None = None) 
     handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     # A client that only looks at the certificate is no reason for a traceback.
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # meant
     if pem is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
@@ -316,7 +316,6 @@ def test_all_is_well(run_module: RunModule, stack: Stack) -> None:
     assert result["changed"] is False
     assert len(result["checks"]) == 19
     assert result["left_out"] == []
-    assert result["seconds"] < 1
     assert stack.products == {}, "nothing is left behind"
 
 
@@ -405,10 +404,19 @@ def test_a_product_is_written_over_tls(run_module: RunModule, stack: Stack) -> N
     assert writing == ["https POST /api/products", "https DELETE /api/products/1"]
 
 
-def test_a_wrong_password_is_not_tried_for_a_minute(run_module: RunModule, stack: Stack) -> None:
-    begin = time.monotonic()
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses before another look, none of which is taken; a list that grows."""
+    taken: list[float] = []
+    monkeypatch.setattr(time, "sleep", taken.append)
+    return taken
+
+
+def test_a_wrong_password_is_not_tried_for_a_minute(
+    run_module: RunModule, stack: Stack, pauses: list[float]
+) -> None:
     text = fails(run_module, stack, webapp_password="wrongPassword0123", timeout=60)
-    assert time.monotonic() - begin < 10
+    assert pauses == []
     assert "POST" in text
     assert "answers 401" in text
 
@@ -452,12 +460,11 @@ def test_check_mode_only_reads(run_module: RunModule, stack: Stack) -> None:
 
 
 def test_check_mode_does_not_wait_for_what_does_not_run(
-    run_module: RunModule, stack: Stack
+    run_module: RunModule, stack: Stack, pauses: list[float]
 ) -> None:
     given = options(stack, grafana_port=free_port(), timeout=60)
-    begin = time.monotonic()
     result = run_module(verify.main, given, check=True)
-    assert time.monotonic() - begin < 5
+    assert pauses == []
     assert not result.get("failed"), result["msg"]
     assert "Grafana is healthy" in result["left_out"]
     assert "Prometheus is ready" in result["checks"]
@@ -537,11 +544,12 @@ def test_a_port_without_tls(run_module: RunModule, stack: Stack) -> None:
 # --- Ports, Prometheus, Node Exporter ---------------------------------------------------------
 
 
-def test_a_port_that_should_be_closed(run_module: RunModule, stack: Stack) -> None:
+def test_a_port_that_should_be_closed(
+    run_module: RunModule, stack: Stack, pauses: list[float]
+) -> None:
     port = stack.ports["grafana"]
-    begin = time.monotonic()
     text = fails(run_module, stack, closed_ports=[port], timeout=60)
-    assert time.monotonic() - begin < 10, "waiting does not close a port"
+    assert pauses == [], "waiting does not close a port"
     assert f"port {port} of 127.0.0.1 can be reached from here" in text
     assert f"ssh ubuntu@127.0.0.1 \"sudo ss -ltnp 'sport = :{port}'\"" in text
 
@@ -683,10 +691,14 @@ def test_ipv6_addresses_are_written_in_brackets() -> None:
 
 
 def test_checks_run_at_the_same_time(run_module: RunModule, stack: Stack) -> None:
-    def slow() -> Answer:
-        time.sleep(0.3)
+    requests = ("http GET /", "https GET /", "https GET /products", "https GET /readyz")
+    met = threading.Barrier(len(requests), timeout=10)
+
+    def together() -> Answer:
+        met.wait()
         return 200, HTML, "<h1>x</h1>"
 
-    for request in ("http GET /", "https GET /", "https GET /products", "https GET /readyz"):
-        stack.instead[request] = slow
-    assert run_module(verify.main, options(stack))["seconds"] < 0.3 * 3
+    for request in requests:
+        stack.instead[request] = together
+    run_module(verify.main, options(stack))
+    assert not met.broken

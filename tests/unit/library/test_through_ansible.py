@@ -39,7 +39,8 @@ def interpreters() -> list[str]:
         answer = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
         # A pyenv shim may be there for a version that is not.
         if answer.returncode == 0:
-            found.setdefault(tuple(map(int, answer.stdout.split())), path)  # type: ignore[arg-type]
+            major, minor = map(int, answer.stdout.split())
+            found.setdefault((major, minor), path)
     return [path for version, path in sorted(found.items()) if version >= (3, 10)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins import loader as plugin_loader
 from ansible.plugins.loader import init_plugin_loader, lookup_loader
 from ansible.template import Templar, trust_as_template
 
@@ -31,9 +32,7 @@ def _loader() -> DataLoader:
 
 
 def _add_directory(kind: str, directory: Path) -> None:
-    from ansible.plugins import loader  # noqa: PLC0415
-
-    getattr(loader, f"{kind}_loader").add_directory(str(directory))
+    getattr(plugin_loader, f"{kind}_loader").add_directory(str(directory))
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ _Loader.add_multi_constructor("!", _untagged)
 
 
 def read(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) if path.exists() else None  # noqa: S506
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) if path.exists() else None  # noqa: S506 - a SafeLoader
 
 
 def variables_of(role: Path, kind: str) -> dict[str, Any]:
