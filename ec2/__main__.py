@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # As Ansible gives it to the modules.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
-from module_utils.ec2_lab import (  # noqa: E402
+from module_utils.ec2_lab import (  # noqa: E402 - found by the line above
     DEFAULT_NAME,
     TAG,
     Account,

@@ -159,7 +159,7 @@ class Grafana:
             NotYetError: no answer; the message names the address and the reason.
         """
         address = self.url.rstrip("/") + path
-        request = urllib.request.Request(address)  # noqa: S310 - http on this host, by the role
+        request = urllib.request.Request(address)  # noqa: S310 - the role writes http(s)
         if login:
             pair = f"{self.username}:{self.password}".encode()
             request.add_header("Authorization", "Basic " + base64.b64encode(pair).decode())
@@ -301,6 +301,7 @@ def wait(look: Callable[[], Any], deadline: float, pause: float = _PAUSE) -> Any
         except NotYetError:
             if time.monotonic() + pause > deadline:
                 raise
+        # A service that starts sends no event; only the next look shows that it is there.
         time.sleep(pause)
 
 

@@ -234,10 +234,10 @@ def check_request(dashboards: list[Dashboard], place: Place) -> None:
 def fetch(url: str, timeout: float) -> bytes:
     """Return the body of an HTTP answer. Raises TransientError, DashboardError."""
     try:
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked
+        request = urllib.request.Request(  # noqa: S310 - check_request
             url, headers={"User-Agent": "labstack"}
         )
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - as above
             expected = answer.headers.get("Content-Length")
             body: bytes = answer.read(_SIZE_MAX + 1)
     except urllib.error.HTTPError as error:

@@ -105,6 +105,7 @@ def configure(run: Run, lock_timeout: int) -> None:
                 f"Another program has used dpkg for {lock_timeout} s: {errors.strip()}\n"
                 "See which: sudo fuser -v /var/lib/dpkg/lock-frontend. Wait for it, then run again."
             )
+        # dpkg itself does not wait for its lock, and tells nobody when it is free.
         time.sleep(LOCK_POLL)
 
 

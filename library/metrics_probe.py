@@ -157,7 +157,7 @@ class Service:
             NotYetError: no answer, or not 200; the message names the address and the reason.
         """
         address = self.url.rstrip("/") + path
-        request = urllib.request.Request(address)  # noqa: S310 - http on this host, by the role
+        request = urllib.request.Request(address)  # noqa: S310 - the role writes http(s)
         if self.username is not None:
             pair = f"{self.username}:{self.password or ''}".encode()
             request.add_header("Authorization", "Basic " + base64.b64encode(pair).decode())
@@ -288,6 +288,7 @@ def wait(
         except NotYetError:
             if time.monotonic() + pause > deadline:
                 raise
+        # A service that starts sends no event; only the next look shows that it is there.
         time.sleep(pause)
 
 

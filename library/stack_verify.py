@@ -904,6 +904,7 @@ def run_check(check: Check, deadline: float) -> Outcome:
         except NotYetError as error:
             if time.monotonic() + RETRY_PAUSE > deadline:
                 return Outcome(check, str(error), error)
+            # The stack may still be starting; only the next look shows that it is there.
             time.sleep(RETRY_PAUSE)
         except Exception as error:
             # An answer of a shape that nobody thought of is a finding too, not a traceback.

@@ -391,7 +391,7 @@ class Keeper:
         command = [
             "run", "--rm", "--name", CONTAINER, "--user", f"{settings.uid}:{settings.uid}",
             "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-            "--memory", "192m", "--pids-limit", "64", "--tmpfs", "/tmp",  # noqa: S108 - its own
+            "--memory", "192m", "--pids-limit", "64", "--tmpfs", "/tmp",  # noqa: S108 - the container's own
             "--volume", f"{settings.state}:{settings.state}",
             "--volume", f"{settings.directory}/webroot:/webroot",
         ]  # fmt: skip
@@ -543,6 +543,7 @@ class Keeper:
                         "shows another one.\n   -> on the host: sudo docker compose -p "
                         f"{self.settings.project} logs --tail 50 {self.settings.service}"
                     )
+                # Apache reloads by itself, later; only a handshake shows what it serves.
                 time.sleep(POLL_S)
         return True
 

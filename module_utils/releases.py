@@ -128,17 +128,17 @@ def fetch(url: str, timeout: float, digest: hashlib._Hash) -> Iterator[bytes]:
 
     Raises TransientError, ReleaseError.
     """
-    # Imported late: they cost a tenth of the time of a run that has nothing to download.
-    import http.client  # noqa: PLC0415
-    import ssl  # noqa: PLC0415
-    import urllib.error  # noqa: PLC0415
-    import urllib.request  # noqa: PLC0415
+    # Late: they cost a tenth of the time of a run that has nothing to download.
+    import http.client  # noqa: PLC0415 - see above
+    import ssl  # noqa: PLC0415 - see above
+    import urllib.error  # noqa: PLC0415 - see above
+    import urllib.request  # noqa: PLC0415 - see above
 
     received = 0
     try:
         # The scheme was checked; certificates are verified by default.
-        request = urllib.request.Request(url, headers={"User-Agent": "labstack"})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
+        request = urllib.request.Request(url, headers={"User-Agent": "labstack"})  # noqa: S310 - see above
+        with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310 - see above
             expected = response.headers.get("Content-Length")
             while chunk := response.read(_CHUNK):
                 received += len(chunk)
@@ -181,6 +181,7 @@ def download(release: Release, directory: Path) -> Path:
                     f"Cannot download {release.url}: {error} ({len(_RETRY_PAUSES) + 1} tries). "
                     f"Try on the host: curl -fLO {release.url}"
                 ) from error
+            # The server is asked for nothing while it may be overloaded.
             time.sleep(pause)
             continue
         if digest.hexdigest() == release.sha256.lower():

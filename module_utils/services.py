@@ -330,6 +330,7 @@ class Service:
         while unit.up and unit.restarts == first.restarts:
             if time.monotonic() >= end:
                 return
+            # A program that dies later than its start is seen by looking for a while.
             time.sleep(_POLL)
             unit = self.show()
         self.fail(

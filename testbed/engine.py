@@ -102,6 +102,7 @@ def ensure() -> docker.DockerClient:
             raise EngineError(
                 f"Docker Engine did not answer within {START_TIMEOUT:.0f} s. {LOG_FILE}:\n{tail}"
             )
+        # Its socket is there before it answers; only asking shows it.
         time.sleep(0.2)
     return client
 
@@ -130,6 +131,7 @@ def stop() -> bool:
     os.kill(pid, 15)
     deadline = time.monotonic() + START_TIMEOUT
     while _is_dockerd(pid) and time.monotonic() < deadline:
+        # It is no child of this process, which therefore cannot wait for it.
         time.sleep(0.2)
     if shutil.which("ip"):
         subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)

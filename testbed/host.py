@@ -140,6 +140,7 @@ def _wait_for_boot(container: Any) -> None:
                 return
         if time.monotonic() > deadline:
             break
+        # systemd in the container sends no word to the outside.
         time.sleep(0.2)
     log = container.logs(tail=20).decode(errors="replace")
     raise HostError(f"{container.name} did not come up within {BOOT_TIMEOUT:.0f} s:\n{log}")

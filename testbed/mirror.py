@@ -139,7 +139,7 @@ def _wait(url: str, container: Any) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - http, the mirror's
                 return
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
@@ -147,6 +147,7 @@ def _wait(url: str, container: Any) -> None:
                 raise images.ImageError(
                     f"the mirror does not answer at {url}: {error}\n{log}"
                 ) from error
+            # Only asking again shows that it listens.
             time.sleep(0.1)
 
 
@@ -175,7 +176,7 @@ def up(client: docker.DockerClient) -> None:
 
 def _write_variables(address: str) -> None:
     base = f"http://{address}:{HTTP_PORT}"
-    with urllib.request.urlopen(f"{base}/releases.txt", timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{base}/releases.txt", timeout=10) as answer:  # noqa: S310 - http
         releases = [line.split() for line in answer.read().decode().splitlines()]
     versions = _versions()
     variables: dict[str, Any] = {

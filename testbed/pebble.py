@@ -49,6 +49,7 @@ class Pebble:
         while "ACME directory available" not in (log := self.log()):
             if time.monotonic() > deadline:
                 raise images.ImageError(f"pebble did not start:\n{log}")
+            # Only its log tells that it listens.
             time.sleep(0.1)
         output: Any = self._container.exec_run(["cat", "/run/pebble.pem"]).output
         self.ca: str = bytes(output).decode()

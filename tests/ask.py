@@ -58,5 +58,6 @@ def wait_until(condition: Callable[[], object], limit: float) -> float:
     while not condition():
         if time.monotonic() - began > limit:
             raise TimeoutError(f"not within {limit} s")
+        # Between two looks at something that sends no event; the limit is above.
         time.sleep(PAUSE)
     return time.monotonic() - began

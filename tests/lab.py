@@ -223,6 +223,7 @@ class Lab:
                 output += read()
                 assert process.poll() is None, f"the run ended before {task!r}:\n{output + read()}"
                 assert time.monotonic() < deadline, f"{task!r} was not reached:\n{output}"
+                # The pipe does not block, so that the deadline holds.
                 time.sleep(0.05)
         finally:
             kill(process)

@@ -39,8 +39,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-# All addresses, since they are the container's own: compose.yaml says where the host lets them in.
-def serve(target: str = "webapp:create_app", address: str = "0.0.0.0", port: int = 5000) -> None:  # noqa: S104
+def serve(
+    target: str = "webapp:create_app",
+    address: str = "0.0.0.0",  # noqa: S104 - the container's own; compose.yaml publishes it to the loopback
+    port: int = 5000,
+) -> None:
     """Serve an application until a signal ends it.
 
     Args:

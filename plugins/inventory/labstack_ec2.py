@@ -79,7 +79,7 @@ def find(name: str, region: str, endpoint_url: str) -> Instance:
     return instance
 
 
-class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # Ansible has no type information
     """One host: the instance with the tag."""
 
     NAME = "labstack_ec2"

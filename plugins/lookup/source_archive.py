@@ -122,7 +122,7 @@ def pack(directory: Path) -> dict[str, str]:
     }
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]
+class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
     """Gives Ansible the lookup."""
 
     def run(

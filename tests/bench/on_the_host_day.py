@@ -70,7 +70,7 @@ def ask(path: str, body: bytes | None = None) -> bytes:
         request.add_header("Content-Type", "application/x-protobuf")
         request.add_header("Content-Encoding", "snappy")
         request.add_header("X-Prometheus-Remote-Write-Version", "0.1.0")
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the loopback
         content: bytes = answer.read()
         return content
 
@@ -108,6 +108,7 @@ def start(memory_max: str) -> float:
             state = systemctl("ActiveState")
             if state not in ("active", "activating") or time.monotonic() - began > 300:
                 sys.exit(f"Prometheus does not become ready: {state}, {systemctl('Result')}")
+            # Between two looks; the limit is above.
             time.sleep(0.05)
 
 
@@ -140,6 +141,7 @@ def send(series: int, start_ms: int, batches: int) -> None:
             )
             ask("/api/v1/write", snappy(body))
         while at - metric("prometheus_tsdb_head_min_time_seconds") * 1000 > HEAD_LIMIT_MS:
+            # Prometheus compacts in the background, when it likes.
             time.sleep(0.2)
 
 
@@ -174,6 +176,7 @@ def main() -> int:
         )
         subprocess.run(["systemctl", "kill", "--signal=KILL", UNIT], check=True)
         while systemctl("ActiveState") in ("active", "deactivating"):
+            # The kill is done when systemd has seen it.
             time.sleep(0.05)
         print(f"ready after kill -9       {start(memory_max):.1f} s")
         print(f"peak of coming back       {peak_mib():.0f} MiB")

@@ -17,6 +17,7 @@ for name in ("engine", "changing_engine"):
     app.extensions[name] = create_engine(app.extensions[name].url, poolclass=NullPool)
 # Without what stands before Flask: metrics, and the quick answer to /healthz.
 flask = Flask.wsgi_app.__get__(app)
+# Flask's documented way to wrap an application, which its type hints take for a method.
 app.wsgi_app = ProxyFix(flask, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
 
 

@@ -173,7 +173,7 @@ class Cloud:
 
 def give_addresses(*addresses: str) -> None:
     """Says which public addresses the next starts of instances get; the last one stays."""
-    from moto.ec2.models import elastic_network_interfaces  # noqa: PLC0415
+    from moto.ec2.models import elastic_network_interfaces  # noqa: PLC0415 - see conftest.py
 
     waiting = list(addresses)
 

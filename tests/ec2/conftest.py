@@ -31,7 +31,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     write_images(images)
     # moto reads the list when it is imported.
     os.environ["MOTO_AMIS_PATH"] = str(images)
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - see above
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

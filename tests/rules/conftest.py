@@ -46,7 +46,7 @@ def download(address: str, sha256: str, destination: Path) -> None:
         OSError: the tarball cannot be had.
         ValueError: its checksum is another.
     """
-    with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:  # noqa: S310
+    with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:  # noqa: S310 - a pinned one
         content: bytes = answer.read()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{address} has another checksum than {sha256}")

@@ -27,7 +27,7 @@ LIMIT = 60.0  # seconds for each stage
 def ask(path: str) -> str:
     """Return the body of an answer, an empty text without one."""
     try:
-        with urllib.request.urlopen(URL + path, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(URL + path, timeout=5) as answer:  # noqa: S310 - the loopback
             return str(answer.read().decode())
     except OSError:
         return ""
@@ -46,6 +46,7 @@ def wait(what: str, condition: Callable[[], Any]) -> None:
     while not condition():
         if time.monotonic() > deadline:
             sys.exit(f"not within {LIMIT:g} s: {what}")
+        # Between two looks; the limit is above.
         time.sleep(0.2)
 
 

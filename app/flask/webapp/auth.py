@@ -28,7 +28,7 @@ csrf = CSRFProtect()
 class SessionInterface(SecureCookieSessionInterface):
     """Signed cookies that a browser sends back over HTTPS only, where they came over HTTPS."""
 
-    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask's
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask passes it
         """Say so: over plain HTTP a cookie with Secure would be lost at once."""
         return request.is_secure
 

@@ -16,7 +16,7 @@ LANGUAGES = ("es", "en")
 CURRENCY = "EUR"
 
 
-def N_(text: str) -> str:  # noqa: N802
+def N_(text: str) -> str:  # noqa: N802 - gettext's name, by which pybabel extracts
     """Mark a text for translation where it stands; it is translated where it is shown."""
     return text
 

@@ -85,6 +85,7 @@ def init_app(app: Flask) -> None:
     in_use.set_function(lambda: db.pool_use(app)[0])
     size = Gauge("db_pool_size", "The most connections to MySQL.", registry=registry)
     size.set_function(lambda: db.pool_use(app)[1])
+    # Flask's documented way to wrap an application, which its type hints take for a method.
     app.wsgi_app = Measured(app.wsgi_app, registry)  # type: ignore[method-assign]
 
     @app.before_request

@@ -58,6 +58,7 @@ def wait_for(engine: Engine, timeout: float = START_TIMEOUT) -> None:
                 raise DatabaseUnavailableError(
                     f"MySQL does not answer within {timeout:g} s: {error}"
                 ) from error
+        # A server that starts tells nobody when it is ready; only the next try shows it.
         time.sleep(0.5)
 
 

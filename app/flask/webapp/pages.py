@@ -59,12 +59,12 @@ class Table:
     def add(self) -> ResponseReturnValue:
         """Add what the form holds, or show the form again with what is wrong."""
         try:
-            row = store.add(self.listing.model, forms.check(self.new, self.fields))
+            row: Any = store.add(self.listing.model, forms.check(self.new, self.fields))
         except (InvalidBodyError, DuplicateError) as error:
             form = Form.sent(self.fields)
             form.fail(error)
             return self.show(form, 422)
-        flash(gettext(N_("“%(name)s” was added."), name=row.name))  # type: ignore[attr-defined]
+        flash(gettext(N_("“%(name)s” was added."), name=row.name))
         return self.back()
 
     def edit(self, row_id: int) -> ResponseReturnValue:
