@@ -80,7 +80,9 @@ def container_name(lab: str, name: str) -> str:
 def find(client: docker.DockerClient, lab: str | None = None) -> list[Any]:
     """The hosts of a lab (all labs where None), running or not."""
     label = "labstack.lab" if lab is None else f"labstack.lab={lab}"
-    containers: list[Any] = client.containers.list(all=True, filters={"label": label})
+    containers: list[Any] = client.containers.list(
+        all=True, filters={"label": label}, ignore_removed=True
+    )
     return containers
 
 

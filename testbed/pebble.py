@@ -39,7 +39,9 @@ class Pebble:
         args = {} if upstream == "internet" else {"DEBIAN": images.debian(client)}
         recipe = images.Recipe("labstack/pebble", Path(__file__).parent / "pebble", args)
         reference = recipe.ensure(client)
-        for old in client.containers.list(all=True, filters={"name": f"^{name}$"}):
+        for old in client.containers.list(
+            all=True, filters={"name": f"^{name}$"}, ignore_removed=True
+        ):
             old.remove(force=True)
         self._container: Any = client.containers.run(reference, name=name, detach=True)
         self._container.reload()
