@@ -37,7 +37,7 @@ def up(host: str, arguments: tuple[str, ...]) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARG]...")
 @click.pass_obj
 def status(host: str, arguments: tuple[str, ...]) -> None:
-    """Say whether all of the stack works.
+    """Say whether the stack works.
 
     Looks with the verification's own checks: arguments go to ansible-playbook for
     playbooks/verify.yml. The exit status is 1 where something does not work.

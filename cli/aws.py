@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.config
 import botocore.exceptions
 import botocore.session
 import click
@@ -88,10 +89,18 @@ def check_region(region: str) -> None:
         for name in session.get_available_regions("ec2", partition_name=partition)
     ]
     if region not in known:
-        near = difflib.get_close_matches(region, known, 1) or ["us-east-1"]
+        usual = ("us-east-1", "us-west-2")
+        near = next(
+            (
+                hit
+                for names in (usual, known)
+                for hit in difflib.get_close_matches(region, names, 1)
+            ),
+            usual[0],
+        )
         raise AwsError(
             f"AWS has no region {region!r}; a Learner Lab has {REGIONS}\n"
-            f"-> ./lab ec2 credentials {near[0]}"
+            f"-> ./lab ec2 credentials {near}"
         )
 
 
@@ -111,9 +120,10 @@ def who(values: Mapping[str, str], region: str) -> str:
         UnreachableError: nobody answered.
     """
     session = boto3.session.Session(**values, region_name=region)
+    patience = botocore.config.Config(connect_timeout=5, retries={"total_max_attempts": 2})
     try:
-        identity = session.client("sts").get_caller_identity()
-        session.client("ec2").describe_instances(MaxResults=5)
+        identity = session.client("sts", config=patience).get_caller_identity()
+        session.client("ec2", config=patience).describe_instances(MaxResults=5)
     except (
         botocore.exceptions.EndpointConnectionError,
         botocore.exceptions.HTTPClientError,

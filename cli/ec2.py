@@ -90,7 +90,7 @@ def up(arguments: tuple[str, ...]) -> None:
 @ec2.command(cls=Passing)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARG]...")
 def status(arguments: tuple[str, ...]) -> None:
-    """Say what the instance does, and whether all of the stack works.
+    """Say what the instance does, and whether the stack works.
 
     Looks at a running instance with the verification's own checks: arguments go to ansible-playbook
     for playbooks/verify.yml. The exit status is 1 where something does not work.

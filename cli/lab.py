@@ -42,7 +42,7 @@ def up(arguments: tuple[str, ...]) -> None:
 @lab.command(cls=Passing)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARG]...")
 def status(arguments: tuple[str, ...]) -> None:
-    """Say where the stand-in host is, and whether all of the stack works.
+    """Say where the stand-in host is, and whether the stack works.
 
     Looks with the verification's own checks: arguments go to ansible-playbook for
     playbooks/verify.yml. The exit status is 1 where something does not work.

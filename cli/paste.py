@@ -19,13 +19,13 @@ END = b"\x04"  # Ctrl-D
 
 def read() -> str:
     """Returns what is pasted, as soon as it is whole or somebody gives up."""
-    click.echo("Paste the block (it begins with [default]); nothing of it is shown:")
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     # Character by character: the last line of a paste seldom ends, and lines may be long. What
     # was typed ahead counts.
     tty.setcbreak(terminal, termios.TCSANOW)
     try:
+        click.echo("Paste the block (it begins with [default]); nothing of it is shown:")
         return _collect(terminal)
     finally:
         termios.tcsetattr(terminal, termios.TCSANOW, before)

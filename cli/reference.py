@@ -18,7 +18,7 @@ MARK = "<!-- What follows is written by `./lab run python -m cli.reference`. -->
 
 def helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
     """Yields the section of a command, and those of its own commands."""
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=80)
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=78)
     context.help_option_names = HELP
     yield f"## `{context.command_path}`\n\n```\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
