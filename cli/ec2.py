@@ -79,7 +79,8 @@ def up(arguments: tuple[str, ...]) -> None:
     """
     # The stack follows at once: nothing is to be typed next.
     quiet = ("-e", "ec2_instance_next_command=")
-    call("ansible-playbook", "playbooks/provision.yml", *quiet, *arguments, host="ec2")
+    # The instance need not be there yet, so no inventory looks for it.
+    call("ansible-playbook", "playbooks/provision.yml", *quiet, *arguments)
     # After a dry run nothing is there on which the rest could be looked at.
     if only_told(arguments):
         return
@@ -132,4 +133,4 @@ def down(terminate: bool, yes: bool) -> None:
         click.echo("Nothing was done.")
         raise click.exceptions.Exit(1)
     playbook = "playbooks/ec2-terminate.yml" if terminate else "playbooks/ec2-stop.yml"
-    become("ansible-playbook", playbook, "-e", "ec2_confirm=yes", host="ec2")
+    become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
