@@ -9,15 +9,13 @@ import shlex
 import sys
 from pathlib import Path
 
-import ansible.module_utils
-
 from ec2 import credentials, status
 
 ROOT = Path(__file__).resolve().parent.parent
-# As Ansible gives it to the modules.
-ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+# Where the checkout stands as the collection labstack.stack.
+sys.path.insert(0, str(ROOT / "collections"))
 
-from module_utils.ec2_lab import (  # noqa: E402 - found by the line above
+from ansible_collections.labstack.stack.plugins.module_utils.ec2_lab import (  # noqa: E402 - found by the line above
     DEFAULT_NAME,
     TAG,
     Account,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from module_utils.ec2_lab import Instance
+    from ansible_collections.labstack.stack.plugins.module_utils.ec2_lab import Instance
 
 # What people type into the browser, by port.
 PORTS: Mapping[int, tuple[str, str]] = {

@@ -38,7 +38,7 @@ options:
 
 EXAMPLES = r"""
 # $2b$10$... , the same on every run
-hash: "{{ monitoring_password | bcrypt_hash(monitoring_salt) }}"
+hash: "{{ monitoring_password | labstack.stack.bcrypt_hash(monitoring_salt) }}"
 """
 
 RETURN = r"""
@@ -63,7 +63,7 @@ def bcrypt_hash(password: str, salt_secret: str, rounds: int = 10) -> str:
         if not isinstance(value, str) or not value:
             raise AnsibleFilterError(
                 f"bcrypt_hash: the {name} is empty or no text. "
-                "Use it as: password | bcrypt_hash(salt_secret)"
+                "Use it as: password | labstack.stack.bcrypt_hash(salt_secret)"
             )
     if not 4 <= rounds <= 31:
         raise AnsibleFilterError(f"bcrypt_hash: rounds must be 4 to 31, not {rounds}")

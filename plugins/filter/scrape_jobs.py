@@ -49,7 +49,7 @@ options:
 EXAMPLES = r"""
 # [{name: node, targets: ["localhost:9100"], hosts: {web: ["192.0.2.7:9100"]}, labels: {host: mon}}]
 prometheus_jobs: "{{ [{'name': 'node', 'targets': ['{host}:9100']}]
-  | scrape_jobs('mon', [], [hostvars['web']]) }}"
+  | labstack.stack.scrape_jobs('mon', [], [hostvars['web']]) }}"
 """
 
 RETURN = r"""

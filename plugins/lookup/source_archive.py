@@ -21,7 +21,7 @@ version_added: "0.1.0"
 author: labstack
 description:
   - Packs a directory of the controller into a gzipped tar archive for the module
-    M(release_directory), which unpacks it on a host.
+    M(labstack.stack.release_directory), which unpacks it on a host.
   - Left out is every file and directory whose name begins with a dot, or is C(tests), C(secrets),
     C(tls) or C(__pycache__). So neither a developer's secrets nor what only developers need travel.
   - Of a file, its path, its content and whether it is executable count. Times and owners do not.
@@ -35,9 +35,9 @@ options:
 
 EXAMPLES = r"""
 - name: Unpack the application
-  release_directory:
+  labstack.stack.release_directory:
     root: /opt/webapp
-    source: "{{ lookup('source_archive', playbook_dir ~ '/app') }}"
+    source: "{{ lookup('labstack.stack.source_archive', playbook_dir ~ '/app') }}"
 """
 
 RETURN = r"""

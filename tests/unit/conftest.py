@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from ansible.plugins.loader import init_plugin_loader
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What `module_utils = module_utils` in ansible.cfg does for a run of Ansible.
-ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+# As `collections_path` in ansible.cfg does for a run of Ansible.
+init_plugin_loader([str(ROOT / "collections")])
 
 Result = dict[str, Any]
 RunModule = Callable[..., Result]

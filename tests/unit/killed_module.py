@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,9 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     name, options, function, call = sys.argv[1:]
-    ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
-    sys.path.insert(0, str(ROOT / "library"))
-    module = importlib.import_module(name)
+    sys.path.insert(0, str(ROOT / "collections"))
+    module = importlib.import_module(f"ansible_collections.labstack.stack.plugins.modules.{name}")
     original = getattr(os, function)
     calls = itertools.count(1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labstack.stack.plugins.modules import grafana_api
 
-from library import grafana_api
 from tests.unit.conftest import RunModule
 from tests.unit.grafana.conftest import FakeGrafana, Prometheus
 

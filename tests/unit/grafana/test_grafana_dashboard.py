@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labstack.stack.plugins.modules import grafana_dashboard
 
-from library import grafana_dashboard
 from tests.unit.conftest import RunKilled, RunModule
 
 NODE = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 import bcrypt
 import pytest
 from ansible.errors import AnsibleFilterError
-
-from plugins.filter.bcrypt_hash import FilterModule, bcrypt_hash
+from ansible_collections.labstack.stack.plugins.filter.bcrypt_hash import FilterModule, bcrypt_hash
 
 
 def test_the_hash_fits_the_password() -> None:

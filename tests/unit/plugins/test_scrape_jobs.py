@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-
-from plugins.filter.scrape_jobs import FilterModule, scrape_jobs
+from ansible_collections.labstack.stack.plugins.filter.scrape_jobs import FilterModule, scrape_jobs
 
 NODE = {"name": "node", "targets": ["{host}:9100"]}
 MYSQL = {"name": "mysql", "targets": ["{host}:9104"], "needs": "mysqld_exporter"}

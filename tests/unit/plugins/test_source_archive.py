@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleLookupError
-
-from plugins.lookup import source_archive
-from plugins.lookup.source_archive import LookupModule, pack
+from ansible_collections.labstack.stack.plugins.lookup import source_archive
+from ansible_collections.labstack.stack.plugins.lookup.source_archive import LookupModule, pack
 
 
 def write(directory: Path, names: Iterable[str]) -> None:

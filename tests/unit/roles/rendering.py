@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins import loader as plugin_loader
-from ansible.plugins.loader import init_plugin_loader, lookup_loader
+from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar, trust_as_template
 
 from tests.role_readme import REPOSITORY, ROLES
@@ -19,20 +18,11 @@ SAMPLES = Path(__file__).parent / "samples.yml"
 
 @cache
 def _loader() -> DataLoader:
-    """Return a loader that finds the repository's own plugins."""
-    init_plugin_loader()
-    for kind in ("filter", "lookup"):
-        directory = REPOSITORY / "plugins" / kind
-        if directory.is_dir():
-            _add_directory(kind, directory)
+    """Return a loader of files below the repository; conftest.py has made the plugins known."""
     assert lookup_loader.has_plugin("ansible.builtin.template")
     loader = DataLoader()
     loader.set_basedir(str(REPOSITORY))
     return loader
-
-
-def _add_directory(kind: str, directory: Path) -> None:
-    getattr(plugin_loader, f"{kind}_loader").add_directory(str(directory))
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,0 +1,445 @@
+"""Ansible module `release_directory`: releases side by side, and a link to the one that serves."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_directory
+short_description: Keep an application's releases side by side, each named by its content
+version_added: "0.1.0"
+author: labstack
+description:
+  - Keeps C(<root>/releases/<name>), one directory for each release, and C(<root>/current), a
+    relative link to the release that serves.
+  - A release appears whole or not at all, and never changes afterwards, but for its settings. The
+    same content has the same name, so there is nothing to do for it.
+  - With V(state=current), releases (and their images) other than the newest are removed.
+options:
+  state:
+    description:
+      - V(present) makes the release from O(source) or O(checkout).
+      - V(current) turns the link to O(name) and removes what is old.
+    type: str
+    choices: [present, current]
+    default: present
+  root:
+    description: Where C(releases) and C(current) are. Created if missing.
+    type: path
+    required: true
+  source:
+    description: >-
+      What the lookup P(labstack.stack.source_archive#lookup) returns. For V(state=present).
+    type: dict
+    suboptions:
+      digest:
+        description: SHA-256 of the tar archive. Its first 12 digits are the release's name.
+        type: str
+        required: true
+      archive:
+        description: The gzipped tar archive in Base64.
+        type: str
+        required: true
+  checkout:
+    description: A directory of the host under version control. For V(state=present).
+    type: dict
+    suboptions:
+      path:
+        description:
+          - The directory that holds C(compose.yaml). What the lookup leaves out is left out here.
+        type: path
+        required: true
+      commit:
+        description: The commit that is checked out. Its first 12 digits are the release's name.
+        type: str
+        required: true
+  settings:
+    description:
+      - Content of its C(.env), which Compose reads; C(%s) stands for the release's name. For
+        V(state=present).
+    type: str
+  name:
+    description: The release that serves from now on. Required for V(state=current).
+    type: str
+  keep:
+    description: How many releases to keep, the current one included.
+    type: int
+    default: 3
+  images:
+    description:
+      - Prefix of the images that are tagged with a release's name, for example C(labstack/).
+      - Given, V(state=current) removes those whose release is gone.
+    type: str
+attributes:
+  check_mode:
+    description: Tells what would be made, turned and removed.
+    support: full
+  diff_mode:
+    description: The name says it all.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Unpack the release
+  labstack.stack.release_directory:
+    root: /opt/webapp
+    source: "{{ lookup('labstack.stack.source_archive', playbook_dir ~ '/app') }}"
+  register: release
+
+- name: Let it serve, and remove what is old
+  labstack.stack.release_directory:
+    state: current
+    root: /opt/webapp
+    name: "{{ release.name }}"
+    images: labstack/
+"""
+
+RETURN = r"""
+name:
+  description: Name of the release.
+  returned: success
+  type: str
+path:
+  description: Its directory.
+  returned: success
+  type: str
+current:
+  description: Name of the release that the link led to before; empty without a link.
+  returned: success
+  type: str
+superfluous:
+  description: Releases that V(state=current) would remove, those that never served among them.
+  returned: V(state=present)
+  type: list
+  elements: str
+removed:
+  description: Releases and images that are (would be) removed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import base64
+import binascii
+import gzip
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+    Attributes,
+    replace,
+    sweep,
+    sync_directory,
+    temporary_path,
+    write_temporary,
+)
+
+NAME_LENGTH = 12
+NAME = re.compile(r"[0-9a-f]{12}")
+# As the lookup source_archive leaves out.
+LEFT_OUT = ("tests", "secrets", "tls", "__pycache__")
+# A container that is just going away holds its image for a moment; the engine answers within this.
+DOCKER_TIMEOUT_S = 120
+
+
+class ReleaseError(Exception):
+    """The release cannot be made, or cannot become the current one. The message says why."""
+
+
+class Releases:
+    """The directory of releases and the link.
+
+    Attributes:
+        root: where both are.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Remember the place; nothing is read or made yet."""
+        self.root = root
+        self.directory = root / "releases"
+        self.link = root / "current"
+
+    def current(self) -> str:
+        """Return the name of the release that the link leads to, or an empty text."""
+        with suppress(OSError):
+            return self.link.readlink().name
+        return ""
+
+    def add(self, name: str, fill: Callable[[Path], None]) -> None:
+        """Make a release: `fill` gets an empty directory, which takes the name when it is complete.
+
+        Raises:
+            ReleaseError: what `fill` made has no compose.yaml.
+            OSError: it cannot be written.
+        """
+        self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        sweep(self.directory)
+        temporary = temporary_path(self.directory)
+        temporary.mkdir(mode=0o700)
+        try:
+            fill(temporary)
+            if not (temporary / "compose.yaml").is_file():
+                raise ReleaseError("it has no compose.yaml")
+            _to_disk(temporary)
+            temporary.chmod(0o755)
+            temporary.rename(self.directory / name)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_directory(self.directory)
+
+    def turn(self, name: str) -> None:
+        """Let the link lead to a release, in one step. Raises OSError."""
+        sweep(self.root)
+        temporary = temporary_path(self.root)
+        temporary.symlink_to(Path("releases") / name)
+        temporary.replace(self.link)
+        # The order of age is that of use, so that going back makes a release young again.
+        os.utime(self.directory / name)
+        sync_directory(self.root)
+
+    def old(self, keep: int, current: str) -> list[str]:
+        """Return the releases that are not among the `keep` newest; never the current one."""
+        try:
+            entries = [entry for entry in self.directory.iterdir() if NAME.fullmatch(entry.name)]
+        except FileNotFoundError:
+            return []
+        others = [entry for entry in entries if entry.name != current]
+        others.sort(key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+        return sorted(entry.name for entry in others[max(keep - 1, 0) :])
+
+    def names(self) -> set[str]:
+        """Return the releases that exist."""
+        try:
+            return {entry.name for entry in self.directory.iterdir()}
+        except FileNotFoundError:
+            return set()
+
+    def remove(self, name: str) -> None:
+        """Remove a release; killed in between, what is left is swept later. Raises OSError."""
+        temporary = temporary_path(self.directory)
+        (self.directory / name).rename(temporary)
+        shutil.rmtree(temporary)
+
+
+def _to_disk(directory: Path) -> None:
+    """Bring a tree to the disk: after a power cut a release must not be full of empty files."""
+    for parent, _, files in os.walk(directory):
+        for name in files:
+            descriptor = os.open(Path(parent, name), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_directory(Path(parent))
+
+
+def settle(file: Path, content: str, check: bool) -> bool:
+    """Give a file a content, readable for all; return whether that changes it. Raises OSError."""
+    wanted = Attributes.own(0o644)
+    with suppress(FileNotFoundError):
+        if file.read_text() == content and Attributes.of(file.lstat()) == wanted:
+            return False
+    if not check:
+        replace(write_temporary(file.parent, [content.encode()], wanted), file)
+    return True
+
+
+def unpack(archive: str, digest: str, target: Path) -> None:
+    """Unpack an archive of the lookup source_archive into an empty directory.
+
+    Args:
+        archive: gzipped tar, in Base64.
+        digest: SHA-256 of the tar.
+        target: the directory.
+
+    Raises:
+        ReleaseError: it is damaged, or holds something that is neither file nor directory.
+        OSError: it cannot be written.
+    """
+    try:
+        content = gzip.decompress(base64.b64decode(archive, validate=True))
+    except (binascii.Error, OSError, EOFError, zlib.error) as error:
+        raise ReleaseError(f"the archive is damaged: {error}") from error
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != digest:
+        raise ReleaseError(f"the archive is damaged: its SHA-256 is {actual}, not {digest}")
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+        for member in tar:
+            path = target / member.name
+            if not path.resolve().is_relative_to(target.resolve()):
+                raise ReleaseError(f"the archive names a path outside of itself: {member.name}")
+            if member.isdir():
+                path.mkdir()
+            elif member.isfile() and (stream := tar.extractfile(member)):
+                path.write_bytes(stream.read())
+            else:
+                raise ReleaseError(f"the archive holds no file at {member.name}")
+            path.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def copy(checkout: Path, target: Path) -> None:
+    """Copy a checked out directory into an empty one. Raises OSError (shutil.Error)."""
+    shutil.copytree(
+        checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *LEFT_OUT)
+    )
+
+
+class Images:
+    """The images of releases, by way of the docker command."""
+
+    def __init__(self, command: str, prefix: str) -> None:
+        """Take the path of the command and the prefix of the images' names."""
+        self.command = command
+        self.prefix = prefix
+
+    def _docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.command, "image", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=DOCKER_TIMEOUT_S,
+            check=False,
+        )
+
+    def old(self, releases: set[str]) -> list[str]:
+        """Return the images whose tag is the name of a release that is not among `releases`.
+
+        Raises:
+            ReleaseError: the engine does not answer.
+        """
+        listed = self._docker(
+            "ls", "--filter", f"reference={self.prefix}*", "--format", "{{.Repository}}:{{.Tag}}"
+        )
+        if listed.returncode:
+            raise ReleaseError(f"docker image ls failed: {listed.stderr.strip()}")
+        tagged = [(line, line.rpartition(":")[2]) for line in listed.stdout.split()]
+        return [line for line, tag in tagged if NAME.fullmatch(tag) and tag not in releases]
+
+    def remove(self, names: list[str]) -> str:
+        """Remove images; return why some could not be removed, or an empty text."""
+        return self._docker("rm", *names).stderr.strip()
+
+
+def make_present(module: AnsibleModule, releases: Releases) -> None:
+    """Bring V(state=present) about and end the module."""
+    source, checkout = module.params["source"], module.params["checkout"]
+    digest = source["digest"] if source else checkout["commit"]
+    name = digest[:NAME_LENGTH]
+    if not NAME.fullmatch(name):
+        raise ReleaseError(f"{digest!r} does not begin with {NAME_LENGTH} hexadecimal digits")
+    changed = name not in releases.names()
+    if changed and not module.check_mode:
+        releases.add(
+            name,
+            (lambda target: unpack(source["archive"], digest, target))
+            if source
+            else (lambda target: copy(Path(checkout["path"]), target)),
+        )
+    release = releases.directory / name
+    settings = module.params["settings"]
+    if settings is not None:
+        if not module.check_mode:
+            sweep(release)
+        changed |= settle(release / ".env", settings.replace("%s", name), module.check_mode)
+    if source:
+        # For the shown arguments: who reads a log does not want a megabyte of Base64.
+        source["archive"] = f"({len(source['archive'])} characters)"
+    module.exit_json(
+        changed=changed,
+        name=name,
+        path=str(release),
+        current=releases.current(),
+        removed=[],
+        superfluous=releases.old(module.params["keep"], name),
+    )
+
+
+def make_current(module: AnsibleModule, releases: Releases) -> None:
+    """Bring V(state=current) about and end the module."""
+    name, before = module.params["name"], releases.current()
+    turned = before != name
+    if turned and not module.check_mode:
+        if name not in releases.names():
+            raise ReleaseError(f"there is no {releases.directory / name}")
+        releases.turn(name)
+    removed = releases.old(module.params["keep"], name)
+    if not module.check_mode:
+        for release in removed:
+            releases.remove(release)
+        sweep(releases.directory)
+
+    images: list[str] = []
+    # Where check mode has installed nothing there is no engine, and so no image.
+    docker = module.get_bin_path("docker") if module.params["images"] else None
+    if docker:
+        images = Images(docker, module.params["images"]).old(releases.names() - set(removed))
+    elif module.params["images"] and not module.check_mode:
+        raise ReleaseError("there is no docker command to remove old images with")
+    if docker and images and not module.check_mode:
+        problem = Images(docker, module.params["images"]).remove(images)
+        if problem:
+            module.warn(f"Old images stay until another release serves: {problem}")
+    module.exit_json(
+        changed=turned or bool(removed) or bool(images),
+        name=name,
+        path=str(releases.directory / name),
+        current=before,
+        removed=removed + images,
+    )
+
+
+class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+    """An AnsibleModule that does not write its arguments, whole files, to the host's journal."""
+
+    def _log_invocation(self) -> None:
+        """Log nothing."""
+
+
+def main() -> None:
+    """Run the module."""
+    module = QuietModule(
+        argument_spec={
+            "state": {"choices": ["present", "current"], "default": "present"},
+            "root": {"type": "path", "required": True},
+            "source": {
+                "type": "dict",
+                "options": {"digest": {"required": True}, "archive": {"required": True}},
+            },
+            "checkout": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "commit": {"required": True},
+                },
+            },
+            "settings": {},
+            "name": {},
+            "keep": {"type": "int", "default": 3},
+            "images": {},
+        },
+        mutually_exclusive=[("source", "checkout")],
+        required_if=[
+            ("state", "present", ("source", "checkout"), True),
+            ("state", "current", ("name",)),
+        ],
+        supports_check_mode=True,
+    )
+    releases = Releases(Path(module.params["root"]))
+    try:
+        if module.params["state"] == "present":
+            make_present(module, releases)
+        make_current(module, releases)
+    except (ReleaseError, OSError, shutil.Error, subprocess.TimeoutExpired) as error:
+        module.fail_json(msg=f"The release in {releases.root} stays as it is: {error}")
+
+
+if __name__ == "__main__":
+    main()
