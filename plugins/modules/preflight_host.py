@@ -21,7 +21,7 @@ options:
     description: Architectures that will do.
     type: list
     elements: str
-    default: [x86_64]
+    default: [x86_64, aarch64]
   memory_min_mb:
     description: Least memory in MB (1 MB = 1,000,000 bytes); a cgroup's limit counts.
     type: int
@@ -217,8 +217,8 @@ def check_system(facts: dict[str, str], params: dict[str, Any]) -> list[Problem]
             Problem(
                 f"The architecture {facts['architecture']} is not supported. Supported: "
                 f"{', '.join(architectures)}.",
-                "launch an instance of an x86 type (AWS: t2.micro, t3.micro) with the image's "
-                "64-bit (x86) form",
+                "launch an instance with the image's 64-bit form (AWS: t2.micro, t3.micro for x86, "
+                "t4g.micro for ARM)",
             )
         )
     return problems
@@ -649,7 +649,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "supported_systems": {"type": "dict", "required": True},
-            "supported_architectures": {"type": "list", "elements": "str", "default": ["x86_64"]},
+            "supported_architectures": {
+                "type": "list",
+                "elements": "str",
+                "default": ["x86_64", "aarch64"],
+            },
             "memory_min_mb": {"type": "int", "default": 900},
             "disk_min_mb": {"type": "int", "default": 5000},
             "disk_min_deployed_mb": {"type": "int", "default": 500},
