@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -44,7 +46,7 @@ PAGE = 100
 ARGUMENTS = {
     "address": {"type": "str", "required": True},
     "servers": {"type": "dict", "required": True},
-    "checks": {"type": "dict", "required": True},
+    "roles": {"type": "path", "required": True},
     "ssh_command": {"type": "str", "default": "ssh HOST"},
     "timeout": {"type": "float", "default": 60.0},
     "request_timeout": {"type": "float", "default": 5.0},
@@ -136,18 +138,16 @@ class Check:
     writes: bool = False
 
 
-def collect(checks: dict[str, list[dict[str, Any]]], servers: dict[str, Server]) -> list[Check]:
-    """Return the checks of the servers that are present.
-
-    Args:
-        checks: The roles' data: by role, its checks.
-        servers: What the stack has.
+def collect(roles: Path, servers: dict[str, Server]) -> list[Check]:
+    """Return the checks of the servers that are present, from roles/<role>/checks/main.yml.
 
     Raises:
-        ValueError: A check has a word that no check has.
+        ValueError: A check has a word that no check has, or there is none at all.
     """
     found = []
-    for part, entries in checks.items():
+    for path in sorted(roles.glob("*/checks/main.yml")):
+        part = path.parent.parent.name
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         for entry in entries:
             words = dict(entry)
             server = servers.get(words.pop("server"))
@@ -166,6 +166,8 @@ def collect(checks: dict[str, list[dict[str, Any]]], servers: dict[str, Server])
                     f"roles/{part}/checks/main.yml, {words['name']}: {error}"
                 ) from None
             found.append(check)
+    if not found:
+        raise ValueError(f"no server of verify_servers has a check in {roles}/*/checks/main.yml")
     return found
 
 
@@ -470,7 +472,7 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
         # A variable of the command line is a text.
         numbers = {"port": int(known["port"]), "present": boolean(known.get("present", True))}
         servers[name] = Server(params["address"], params["request_timeout"], **{**known, **numbers})
-    checks = collect(params["checks"], servers)
+    checks = collect(Path(params["roles"]), servers)
     left_out = []
     if check_mode:
         left_out = [check.name for check in checks if check.writes]

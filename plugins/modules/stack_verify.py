@@ -28,16 +28,16 @@ options:
       - C(jobs) are the scrape jobs that must have a target, all up but those of C(may_be_down).
     type: dict
     required: true
-  checks:
+  roles:
     description:
-      - By role, what to look at; C(roles/*/checks/main.yml) are such. A check of a server that is
-        not present is left out.
-      - Each has C(name), C(server), C(cause), and C(look_closer) (typed on the host) or
+      - Folder of the roles. What to look at is in its files C(*/checks/main.yml). A check of a
+        server that is not present is left out.
+      - A check has C(name), C(server), C(cause), and C(look_closer) (typed on the host) or
         C(run_here). C(needs) and C(unless) name what the server must or must not have.
       - C(kind) is http (the default), certificate, closed, product, targets or alerts.
       - Http looks at C(path), as a stranger where C(login) is false, for C(status),
         C(content_type), C(json), C(json_values) and C(metrics).
-    type: dict
+    type: path
     required: true
   ssh_command:
     description: How a person logs in on the host; begins the commands of a failure's message.
@@ -64,13 +64,7 @@ EXAMPLES = r"""
     address: "{{ ansible_host }}"
     servers:
       prometheus: {port: 9090, user: monitor, password: "{{ monitoring_password }}"}
-    checks:
-      prometheus:
-        - name: Prometheus is ready
-          server: prometheus
-          path: /-/ready
-          cause: the service is starting
-          look_closer: sudo journalctl -u prometheus -n 50 --no-pager
+    roles: "{{ playbook_dir }}/roles"
 """
 
 RETURN = r"""

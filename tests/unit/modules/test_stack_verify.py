@@ -37,9 +37,8 @@ PASSWORDS = {
     "grafana": "grafanaPassword012345678",
 }
 CHECKS = {
-    role: checks
+    path.parts[-3]: yaml.safe_load(path.read_text())
     for path in sorted(ROOT.glob("roles/*/checks/main.yml"))
-    for role, checks in yaml.safe_load(path.read_text()).items()
 }
 (DASHBOARDS,) = (c["json_values"]["title"] for c in CHECKS["grafana"] if "json_values" in c)
 
@@ -315,7 +314,7 @@ def options(stack: Stack, **servers: dict[str, Any] | None) -> dict[str, Any]:
         "request_timeout": 5.0,
         "must_hold": True,
         "servers": known,
-        "checks": CHECKS,
+        "roles": str(ROOT / "roles"),
     }
 
 
@@ -741,15 +740,17 @@ def test_a_report_gets_the_failures_too(stack: Stack) -> None:
     assert result["msg"].startswith("16 checks passed, 3 failed")
 
 
-def test_a_word_that_no_check_has_is_told_with_its_file(stack: Stack) -> None:
-    wrong = {"name": "x", "server": "grafana", "cause": "y", "pathh": "/"}
+def test_a_word_that_no_check_has_is_told_with_its_file(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "grafana/checks/main.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text("- {name: x, server: grafana, cause: y, pathh: /}")
     with pytest.raises(ValueError, match=r"roles/grafana/checks/main\.yml, x: .*'pathh'"):
-        verify.look({**options(stack), "checks": {"grafana": [wrong]}})
+        verify.look({**options(stack), "roles": str(tmp_path)})
 
 
-def test_a_file_of_checks_is_the_roles_own() -> None:
-    for path in ROOT.glob("roles/*/checks/main.yml"):
-        assert list(yaml.safe_load(path.read_text())) == [path.parts[-3]]
+def test_nothing_to_look_at_is_no_success(stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no server of verify_servers has a check"):
+        verify.look({**options(stack), "roles": str(tmp_path)})
 
 
 def test_every_check_names_a_server_of_the_stack() -> None:
