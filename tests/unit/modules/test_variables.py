@@ -50,6 +50,13 @@ def test_a_typing_error(names: variables.Names, wrong: str, right: str) -> None:
     assert problem.fix == f"did you mean {right}?"
 
 
+def test_every_value_of_the_checkout_is_valid() -> None:
+    for path in [*ROOT.glob("group_vars/all/*.yml"), *ROOT.glob("roles/*/defaults/main.yml")]:
+        for name, value in (yaml.safe_load(path.read_text()) or {}).items():
+            if "{{" not in str(value):
+                assert variables.invalid(name, value) is None, f"{path}: {name}"
+
+
 @pytest.mark.parametrize(
     "name", ["secrets_result", "webapp_certificate_result", "my_own", "vault_my_api_token"]
 )
