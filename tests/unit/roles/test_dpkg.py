@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.unit.roles.conftest import PlayRole
+    from tests.unit.play_role import PlayRole
 
 DPKG = """#!/bin/sh
 echo "dpkg $*" >> "$STATE/calls"

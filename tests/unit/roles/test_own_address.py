@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.unit.roles.conftest import PlayRole
+    from tests.unit.play_role import PlayRole
 
 
 class Answer(BaseHTTPRequestHandler):
