@@ -106,10 +106,10 @@ def other() -> Iterator[Lab]:
 
 
 def changed_tasks(run: Run) -> set[str]:
-    """The names of the tasks that changed something."""
+    """The names of the tasks that changed something, without the collection's."""
     found, task = set(), ""
     for line in run.output.splitlines():
-        headline = re.match(r"TASK \[(.*)\] \*+", line)
+        headline = re.match(r"TASK \[(?:labstack\.stack\.)?(.*)\] \*+", line)
         if headline:
             task = headline.group(1)
         elif line.startswith("changed:"):
