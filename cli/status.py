@@ -51,7 +51,8 @@ def links(address: str, ssh: str) -> list[str]:
         f"  Grafana        http://{address}:3000/   (admin)",
         f"  Prometheus     http://{address}:9090/   (monitor)",
         f"  Node Exporter  http://{address}:9100/   (monitor)",
-        f"  passwords      {ssh} sudo grep -r . /etc/labstack/secrets",
+        "  passwords",
+        f"    {ssh} sudo grep -r . /etc/labstack/secrets",
     ]
 
 

@@ -214,3 +214,9 @@ def test_an_inventory_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     done = mock.Mock(stdout="", stderr="[ERROR]: No inventory was parsed\n")
     monkeypatch.setattr("subprocess.run", mock.Mock(return_value=done))
     assert status.verify("ec2", ()) == status.Verdict(0, ["[ERROR]: No inventory was parsed"])
+
+
+def test_the_longest_address_fits_a_terminal() -> None:
+    address = "203.200.213.207"
+    told = status.links(address, f"./lab --host {address} ssh")
+    assert [line for line in told if len(line) > 80] == []
