@@ -27,7 +27,7 @@ from testbed import images
 NAME = "labstack-mirror"
 REGISTRY_PORT = 5080
 HTTP_PORT = 8081
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = ROOT / "inventory/lab/group_vars/lab/upstreams.yml"
 START_TIMEOUT = 30.0  # seconds
 # The upstream's JSON, where this machine has it; else a small stand-in of the same shape.

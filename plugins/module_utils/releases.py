@@ -105,8 +105,8 @@ def reported_version(program: Path, args: tuple[str, ...], wanted: str) -> str |
         )
     except subprocess.TimeoutExpired:
         raise ReleaseError(
-            f"'{program} {' '.join(args)}' did not end within {_VERSION_TIMEOUT} seconds: set "
-            "version_args to what makes it print its version."
+            f"'{program} {' '.join(args)}' did not end within {_VERSION_TIMEOUT} seconds: "
+            "this is no program that prints its version and ends."
         ) from None
     found = _VERSION.findall(result.stdout.decode(errors="replace"))
     if without_build(wanted) in found:

@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: remove_from_host
 short_description: Take units, files, users and groups off a host
 description:
-  - The other direction of M(labstack.stack.config_files) and
-    M(labstack.stack.converged_service), in one step. Stops and disables the units, removes the
+  - The other direction of M(labstack.stack.files) and
+    M(labstack.stack.service), in one step. Stops and disables the units, removes the
     paths, lets systemd read its units again, and removes users and groups.
   - What is not there is passed over, so that a run which was cut short is taken up again.
 options:
@@ -71,7 +71,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labstack.stack.plugins.module_utils.services import full_name
 
-# Where converged_service notes its reloads.
+# Where service notes its reloads.
 STAMPS = Path("/run/labstack")
 
 

@@ -27,6 +27,8 @@ BY_HAND = Path(__file__).with_name("by_hand.sh")
 
 # Actions that run on the controller, inside ansible-playbook: no module, no round trip.
 CONTROLLER_ONLY = {"assert", "debug", "fail", "include_tasks", "set_fact", "validate_argument_spec"}
+# Our own of that kind: they make their connections themselves.
+CONTROLLER_ONLY |= {"preflight", "stack_verify"}
 # What the host's control group takes; the first path is that of cgroup v2.
 MEMORY = """
 cd /sys/fs/cgroup
