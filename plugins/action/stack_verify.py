@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Server:
     user: str = ""
     password: str = field(default="", repr=False)
     present: bool = True
+    closed: bool = False
     certificate: str = ""
     trusted: bool = False
     ca_file: str = ""
@@ -467,11 +468,17 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
         check_mode: Write nothing, wait for nothing, and take a service that does not run yet for
             one that a real run would start.
     """
+    words = {word.name for word in fields(Server)} - {"address", "timeout"}
     servers = {}
-    for name, known in params["servers"].items():
+    for name, entry in params["servers"].items():
         # A variable of the command line is a text.
-        numbers = {"port": int(known["port"]), "present": boolean(known.get("present", True))}
-        servers[name] = Server(params["address"], params["request_timeout"], **{**known, **numbers})
+        known = {
+            **entry,
+            "port": int(entry["port"]),
+            "present": boolean(entry.get("present", True)),
+        }
+        known = {word: value for word, value in known.items() if word in words}
+        servers[name] = Server(params["address"], params["request_timeout"], **known)
     checks = collect(Path(params["roles"]), servers)
     left_out = []
     if check_mode:

@@ -291,8 +291,8 @@ def free_port() -> int:
 def options(stack: Stack, **servers: dict[str, Any] | None) -> dict[str, Any]:
     """Return the module's options; `servers` are changed words of some, or None: not there."""
     known: dict[str, dict[str, Any]] = {
-        "webapp_http": {},
-        "webapp": {"scheme": "https", "user": "admin", "password": PASSWORDS["webapp"]},
+        "http": {},
+        "https": {"scheme": "https", "user": "admin", "password": PASSWORDS["webapp"]},
         "prometheus": {
             "user": "monitor",
             "password": PASSWORDS["monitoring"],
@@ -301,10 +301,9 @@ def options(stack: Stack, **servers: dict[str, Any] | None) -> dict[str, Any]:
         "node_exporter": {"user": "monitor", "password": PASSWORDS["monitoring"]},
         "grafana": {"user": "admin", "password": PASSWORDS["grafana"]},
     }
-    ports = {**stack.ports, "webapp_http": stack.ports["http"], "webapp": stack.ports["https"]}
     for name, words in known.items():
-        words["port"] = ports[name]
-    known["mysql"] = {"port": free_port()}
+        words["port"] = stack.ports[name]
+    known["mysql"] = {"port": free_port(), "closed": True}
     for changed, words_or_none in servers.items():
         known[changed] = {**known[changed], **(words_or_none or {"present": False})}
     return {
@@ -362,7 +361,7 @@ def test_no_password_is_ever_shown(stack: Stack) -> None:
 
 
 def test_parts_can_be_left_out(stack: Stack) -> None:
-    absent = dict.fromkeys(("webapp_http", "webapp", "grafana", "prometheus", "mysql"))
+    absent = dict.fromkeys(("http", "https", "grafana", "prometheus", "mysql"))
     assert names(passes(options(stack, **absent))) == [
         "Node Exporter serves its metrics",
         "Node Exporter asks for a password",
@@ -682,7 +681,7 @@ def test_a_service_that_is_stopped_is_told_once(stack: Stack) -> None:
 
 def test_nothing_runs(stack: Stack) -> None:
     port = free_port()
-    servers = ("webapp_http", "webapp", "prometheus", "node_exporter", "grafana")
+    servers = ("http", "https", "prometheus", "node_exporter", "grafana")
     text = fails(options(stack, **{name: {"port": port} for name in servers}, mysql=None))
     assert f"nothing listens on port {port}" in text
     assert "Nothing runs there. To bring it up: ./lab run ansible-playbook site.yml" in text
