@@ -237,7 +237,8 @@ def down(client: docker.DockerClient, lab: str | None = None) -> list[str]:
     """
     names = []
     for container in find(client, lab):
-        if lab is None and not ours(container):
+        # One without a label may be anybody's; by its lab's name it can be removed.
+        if lab is None and not (container.labels.get("labstack.checkout") and ours(container)):
             continue
         _refuse_others(container)
         container.remove(force=True, v=True)
