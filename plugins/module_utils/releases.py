@@ -195,9 +195,9 @@ def download(release: Release, directory: Path) -> Path:
             f"The checksum of {release.url} is wrong; nothing was replaced.\n"
             f"expected {release.sha256.lower()}\n"
             f"got      {digest.hexdigest()}\n"
-            f"If you changed {release.variable}_version, change {release.variable}_sha256 beside "
-            "it in group_vars/all/versions.yml to the value in the release's sha256sums.txt. If "
-            "you did not, somebody changed the file: do not install it."
+            f"If you changed {release.variable}_version, change {release.variable}_checksums "
+            "beside it in group_vars/all/versions.yml to the values in the release's "
+            "sha256sums.txt. If you did not, somebody changed the file: do not install it."
         )
     raise AssertionError("the last try returns or raises")
 

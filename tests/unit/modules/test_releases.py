@@ -400,7 +400,7 @@ def test_a_wrong_checksum(refused: Refused, upstream: Upstream, bin_directory: P
     message = refused(options(url, b"something else", bin_directory))
     assert hashlib.sha256(release()).hexdigest() in message
     assert hashlib.sha256(b"something else").hexdigest() in message
-    assert "tool_sha256 beside it in group_vars/all/versions.yml" in message
+    assert "tool_checksums beside it in group_vars/all/versions.yml" in message
     assert len(upstream.requests) == 1
 
 

@@ -65,11 +65,13 @@ def test_every_exporter_of_the_host_brings_its_jobs() -> None:
     assert names(stack_exporters=every) == [*document, "mysql", "apache", "web", "ssh"]
 
 
-def test_an_exporter_without_a_verified_checksum_is_left_out() -> None:
-    chosen = evaluate("prometheus", "stack_exporters")
-    assert "apache_exporter" not in chosen
-    chosen = evaluate("prometheus", "stack_exporters", apache_exporter_sha256="0" * 64)
-    assert "apache_exporter" in chosen
+def test_the_pages_host_is_measured_by_every_exporter() -> None:
+    assert evaluate("prometheus", "stack_exporters") == [
+        "container_metrics",
+        "mysqld_exporter",
+        "apache_exporter",
+        "blackbox_exporter",
+    ]
 
 
 def test_an_exporter_looks_on_prometheuss_behalf() -> None:
