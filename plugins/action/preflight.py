@@ -72,7 +72,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         names: Names = read_names(
             Path(task_vars["role_path"]).parent, self._project(task_vars), renamed
         )
-        problems = [found for name in sorted(task_vars) if (found := unknown(name, names))]
+        problems = [one for name in sorted(task_vars) if (one := unknown(name, names))]
         for name in sorted(task_vars):
             if not name.startswith(("vault_", *names.prefixes)):
                 continue
