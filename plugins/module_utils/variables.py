@@ -110,9 +110,14 @@ FORMS = (
 )
 
 
+def form_of(name: str) -> Form | None:
+    """Return what the values of this variable look like; None where any is taken."""
+    return next((form for form in FORMS if re.fullmatch(form.names, name)), None)
+
+
 def invalid(name: str, value: Any) -> Problem | None:
     """Return the problem of a value that has not the form of its name; None when there is none."""
-    form = next((form for form in FORMS if re.fullmatch(form.names, name)), None)
+    form = form_of(name)
     if form is None or value is None or value == "":
         return None
     values = list(value) if isinstance(value, (list, tuple)) else [value]
