@@ -70,7 +70,6 @@ def test_check_mode_tells_what_would_come_and_nothing_is_fetched_twice(
         assert (played.status, played.changed) == (0, 1), played.output
         assert "/etc/grafana/dashboards/grafana-com-1860.json" in played.output
         assert '{"uid":"node","title":"Node Exporter Full"}' in played.output
-        assert "No newline" not in played.output
     assert len(upstream.requests) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,13 +17,22 @@ def secrets_of(host: str) -> dict[str, Any]:
     return {"secrets": {"monitoring_password": f"of-{host}", "monitoring_salt": f"salt-{host}"}}
 
 
+@cache
+def listeners_of(*, serves: bool) -> dict[str, Any]:
+    """Return the listeners of a monitored host, which serves the web application or nothing."""
+    exporters = ["mysqld_exporter"] if serves else []
+    overrides = {"stack_monitors": False, "stack_webapp": serves, "stack_exporters": exporters}
+    listeners: dict[str, Any] = evaluate("prometheus", "stack_listeners", **overrides)
+    return listeners
+
+
 def seen_by(host: str, group: list[str] | None = None, without: str = "") -> dict[str, Any]:
     """Return the overrides of a host's variables in an inventory of four."""
     others = {
         name: {
             "inventory_hostname": name,
             "stack_address": address,
-            "stack_services": [] if name == "db" else ["mysqld_exporter", "webapp"],
+            "stack_listeners": listeners_of(serves=name != "db"),
             "secrets_result": secrets_of(name),
             "secrets_hashes": {"monitoring_password": f"hash for {name}"},
         }
