@@ -71,7 +71,7 @@ attributes:
   diff_mode:
     description: There is no text to compare.
     support: none
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

@@ -139,7 +139,7 @@ options:
     type: list
     elements: str
     default: []
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""
