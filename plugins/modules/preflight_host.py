@@ -79,7 +79,7 @@ options:
     description: Where the host's file system begins; another one is for tests.
     type: path
     default: /
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""
