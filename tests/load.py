@@ -133,6 +133,8 @@ async def _slow_body(address: str, kind: str, until: float) -> None:
                 await writer.drain()
         if writer:
             writer.close()
+        # Slow in this, too: what is refused at once does not become a flood.
+        await asyncio.sleep(TRICKLE)
 
 
 async def _slow_bodies(address: str, seconds: float, kind: str, slow: int) -> Outcome:
