@@ -18,7 +18,7 @@ PRODUCT = {"name": "Té", "price": "1"}
 
 def cookie_of(answer: Any) -> str:
     """The session's cookie, as it is set."""
-    found: str = next(c for c in answer.headers.getlist("Set-Cookie") if c.startswith("session="))
+    found: str = next(c for c in answer.headers.getlist("Set-Cookie") if "session=" in c)
     return found
 
 
@@ -74,6 +74,7 @@ def test_the_cookie_is_for_the_browser_and_its_pages_alone(
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert ("Secure" in cookie) is secure
+    assert cookie.startswith("__Host-session=" if secure else "session=")
 
 
 def test_a_logout_ends_the_session(browser: Browser) -> None:

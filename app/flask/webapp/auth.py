@@ -28,6 +28,12 @@ csrf = CSRFProtect()
 class SessionInterface(SecureCookieSessionInterface):
     """Signed cookies that a browser sends back over HTTPS only, where they came over HTTPS."""
 
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return a name for each scheme: over HTTP no cookie of HTTPS can be replaced."""
+        name = super().get_cookie_name(app)
+        # Of this prefix browsers make sure that only HTTPS, and this very host, can have set it.
+        return f"__Host-{name}" if request.is_secure else name
+
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask passes it
         """Say so: over plain HTTP a cookie with Secure would be lost at once."""
         return request.is_secure

@@ -186,8 +186,9 @@ def document(release: str) -> Json:
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": "session",
-                    "description": "The cookie of /login. A change needs the header X-CSRFToken"
+                    "name": "__Host-session",
+                    "description": "The cookie of /login; over plain HTTP its name is session."
+                    " A change needs the header X-CSRFToken"
                     " too, which every page has in its <meta name=csrf-token>.",
                 },
             },
