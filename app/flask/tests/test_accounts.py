@@ -176,7 +176,9 @@ def test_a_hash_of_an_earlier_release_is_made_anew_at_the_login(
 ) -> None:
     old = generate_password_hash("correct horse", method="scrypt:16384:8:5")
     with app.app_context(), db.session() as session:
-        session.add(User(name="Ana", email="ana@example.com", username="ana", password=old))
+        session.add(
+            User(name="Ana", email="ana@example.com", username="ana", role="admin", password=old)
+        )
     assert client.get("/api/users", headers=basic("ana", "wrong horse")).status_code == 401
     for _ in range(2):
         assert client.get("/api/users", headers=basic("ana", "correct horse")).status_code == 200

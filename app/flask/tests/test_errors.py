@@ -33,7 +33,8 @@ Send = Callable[..., Any]
 def test_a_body_that_is_no_json_object_is_refused(admin: Send, content: str | bytes) -> None:
     answer = admin("POST", "/api/products", data=content, content_type="application/json")
     assert answer.status_code == 400
-    assert set(answer.json) == {"status", "message", "errors"}
+    assert set(answer.json) == {"type", "title", "status", "detail", "errors"}
+    assert answer.mimetype == "application/problem+json"
 
 
 def test_another_content_type_is_refused(admin: Send) -> None:
