@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import escape, unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -276,3 +277,83 @@ def test_one_cannot_get_at_the_pages_with_odd_methods(client: FlaskClient) -> No
         answer = client.open("/products", method=method)
         assert answer.status_code == 405
         assert answer.mimetype == "text/html"
+
+
+def test_the_root_leads_to_the_products(client: FlaskClient) -> None:
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/products")
+
+
+def test_an_edit_comes_back_to_the_list_as_it_was(browser: Browser, admin: Send) -> None:
+    for number in range(30):
+        admin("POST", "/api/products", json={"name": f"P{number:02}", "price": str(number)})
+    there = "/products?q=P&sort=-price&page=2"
+    page = browser.get(there).text
+    edit = re.search(r'href="(/edit_product/[^"]+)"', page)
+    new = re.search(r'href="(/products/new[^"]+)"', page)
+    delete = re.search(r'href="(/delete_product/[^"]+)"', page)
+    assert edit
+    assert new
+    assert delete
+    for link in (edit, new, delete):
+        form = browser.get(unescape(link[1])).text
+        assert f'href="{escape(there)}"' in form
+    fields = {**TEA, "name": "P again"}
+    for link in (edit, new, delete):
+        assert browser.send(unescape(link[1]), **fields).headers["Location"] == there
+    # Nothing but the list's own parameters, and never another page.
+    odd = "/products/new?list=//evil.example%26x=1%26q=a"
+    assert browser.send(odd, **fields).headers["Location"] == "/products?q=a"
+
+
+def test_the_first_wrong_field_has_the_focus(browser: Browser) -> None:
+    answer = browser.send("/products/new", **{**TEA, "price": "x", "stock": "x"})
+    assert answer.text.count("autofocus") == 1
+    assert re.search(r'id="price"[^>]*autofocus', answer.text)
+    assert "autofocus" not in browser.get("/products/new").text
+
+
+def test_a_second_click_adds_nothing(browser: Browser) -> None:
+    key = {"key": "0123456789abcdef"}
+    for _ in range(2):
+        assert browser.send("/products/new", **TEA, **key).status_code == 303
+    assert json_of(browser.client.get("/api/products"))["total"] == 1
+    # Something else from the same page is something else.
+    browser.send("/products/new", **{**TEA, "name": "Té negro"}, **key)
+    browser.send("/products/new", **TEA)
+    assert json_of(browser.client.get("/api/products"))["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "stored"),
+    [("es", "1.234,50", "1234.50"), ("es", "1234,5", "1234.50"), ("es", "12.50", "12.50"),
+     ("es", "1.234", "1234.00"), ("en", "1,234.50", "1234.50"), ("en", "12.50", "12.50"),
+     ("en", "12,50", "12.50")],
+)  # fmt: skip
+def test_an_amount_is_typed_as_it_is_shown(
+    app: Flask, language: str, typed: str, stored: str
+) -> None:
+    browser = Browser(app, language)
+    browser.sign_in()
+    assert browser.send("/products/new", **{**TEA, "price": typed}).status_code == 303
+    assert json_of(browser.client.get("/api/products"))["items"][0]["price"] == stored
+
+
+def test_the_own_row_offers_no_end(browser: Browser) -> None:
+    me = first_id(browser.client, "users")
+    assert f"/delete/{me}" not in browser.get("/users").text
+    browser.send("/users/new", **EVE)
+    assert f"/delete/{first_id(browser.client, 'users')}" in browser.get("/users").text
+
+
+def test_people_choose_their_language(client: FlaskClient) -> None:
+    spanish = client.get("/products?q=a", headers={"Accept-Language": "es"}).text
+    assert 'href="/language/en?next=/products?q%3Da"' in spanish
+    chosen = client.get("/language/en?next=/products?q%3Da")
+    assert (chosen.status_code, chosen.headers["Location"]) == (303, "/products?q=a")
+    assert "Secure" not in chosen.headers["Set-Cookie"]
+    english = client.get("/products", headers={"Accept-Language": "es"})
+    assert '<html lang="en">' in english.text
+    assert "Cookie" in english.headers["Vary"]
+    assert client.get("/language/fr").status_code == 404
+    assert client.get("/language/es?next=//evil").headers["Location"] == "/products"

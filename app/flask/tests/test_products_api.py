@@ -137,3 +137,18 @@ def test_the_list_says_how_long_it_is(admin: Send) -> None:
         "total": 4, "page": 2, "per_page": 3, "pages": 2,
     }  # fmt: skip
     assert admin("GET", "/api/products?q=te&per_page=3").json["total"] == 2
+
+
+def test_the_list_links_to_its_neighbours(admin: Send, client: FlaskClient) -> None:
+    for name, price, stock in SEARCHED:
+        admin("POST", "/api/products", json={"name": name, "price": price, "stock": stock})
+    assert "Link" not in client.get("/api/products").headers
+    link = client.get("/api/products?sort=-name&per_page=1&page=2").headers["Link"]
+    base = "/api/products?sort=-name&per_page=1&page="
+    assert link == ", ".join(
+        f'<{base}{page}>; rel="{name}"'
+        for name, page in (("first", 1), ("prev", 1), ("next", 3), ("last", 4))
+    )
+    last = client.get("/api/products?per_page=2&page=9").headers["Link"]
+    assert 'page=2>; rel="prev"' in last
+    assert "next" not in last

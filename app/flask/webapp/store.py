@@ -34,6 +34,7 @@ logger = logs.logger("webapp.store")
 OWN_ACCOUNT = N_("The account one is signed in with cannot be deleted.")
 LAST_ADMIN = N_("The last administrator can be neither deleted nor given another role.")
 WEAK = N_("is too easy to guess: take some words that do not belong together")
+OWN_PASSWORD = N_("is changed on the page of the account")
 # What the audit list shows of a password.
 SECRET = "…"  # noqa: S105 - it is none
 
@@ -144,6 +145,10 @@ def change(model: type[R], row_id: int, values: Mapping[str, Any], fits: Fits | 
         werkzeug.exceptions.NotFound: there is none with this id.
         werkzeug.exceptions.Conflict: it is the last administrator, who would be none any more.
     """
+    user = auth.current_user()
+    if model is User and user and user.id == row_id and "password" in values and auth.by_session():
+        # A browser that somebody has left alone must not be enough to take the account over.
+        raise InvalidBodyError({"password": (OWN_PASSWORD, {})})
     # Before the transaction: a hash takes 30 ms, in which nobody need wait for the row.
     stored = _stored(values)
     with db.session() as session:
@@ -151,6 +156,7 @@ def change(model: type[R], row_id: int, values: Mapping[str, Any], fits: Fits | 
         # Locked, so that nobody changes or deletes it in between.
         row = _found(session.get(model, row_id, with_for_update=True), model, row_id)
         if fits and not fits(row.version):
+            session.expunge(row)
             raise StaleError(row)
         if admins == {row_id} and values.get("role", ADMIN) != ADMIN:
             raise Conflict(LAST_ADMIN)
@@ -209,6 +215,7 @@ def delete(model: type[Record], row_id: int, fits: Fits | None = None) -> None:
         admins = _lock_admins(session) if model is User else set()
         row = _found(session.get(model, row_id, with_for_update=True), model, row_id)
         if fits and not fits(row.version):
+            session.expunge(row)
             raise StaleError(row)
         if admins == {row_id}:
             raise Conflict(LAST_ADMIN)
