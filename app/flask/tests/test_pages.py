@@ -117,7 +117,7 @@ def test_everybody_reads_products_and_nobody_else_is_offered_changes(
     ("field", "value", "words"),
     [
         ("name", "", "debe tener de 1 a 100 caracteres"),
-        ("price", "1,005", "debe ser un importe como 12.50"),
+        ("price", "1,005", "debe ser un importe como 12,50"),
         ("price", "1.2.3", "debe ser un importe"),
         ("price", "", "debe ser un importe"),
         ("price", "1e400", "debe ser un importe"),

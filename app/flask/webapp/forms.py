@@ -54,7 +54,11 @@ class Form:
             self.errors[error.field] = gettext(TAKEN)
             return
         for name, (text, values) in error.errors.items():
-            self.errors[name] = gettext(text).format(**values)
+            shown = {**values}
+            if "example" in shown:
+                # An amount, as this reader writes it.
+                shown["example"] = plain_money(Decimal(shown["example"]))
+            self.errors[name] = gettext(text).format(**shown)
 
     def conflict(self, now: Form) -> None:
         """Show what is there now beside what was typed."""

@@ -58,7 +58,7 @@ def typed_money(text: str) -> str:
 
 def moment(time: datetime) -> str:
     """Return a time of the database, which is in UTC, as the reader writes it."""
-    return f"{format_datetime(time, 'short')} UTC"
+    return f"{format_datetime(time, 'd MMM y, HH:mm')} UTC"
 
 
 def init_app(app: Flask, translations: str) -> None:
