@@ -238,6 +238,7 @@ def test_english_has_its_own_amounts(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("path", ["/users", "/products", "/users/new", "/products/new", "/changes",
+                                  "/products/import",
                                   "/profile", "/edit/{user}", "/delete/{user}",
                                   "/edit_product/{product}", "/delete_product/{product}",
                                   "/api/docs"])  # fmt: skip

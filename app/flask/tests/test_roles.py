@@ -97,7 +97,7 @@ def test_every_page_has_a_role_or_is_for_everybody(app: Flask) -> None:
     named = {
         rule.endpoint.rpartition(".")[2]
         for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith(("pages.", "own."))
+        if rule.endpoint.startswith(("pages.", "own.", "exchange."))
     }
     assert named == pages.OPEN | set(pages.NEEDED)
 

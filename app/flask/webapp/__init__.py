@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import Flask, Response, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import accounts, auth, db, errors, health, i18n, logs, metrics, pages, profile
+from webapp import accounts, auth, db, errors, exchange, health, i18n, logs, metrics, pages, profile
 from webapp.api import openapi
 from webapp.api.resources import COLLECTIONS
 from webapp.config import Settings
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     auth.init_app(app)
     for collection in COLLECTIONS:
         app.register_blueprint(collection.blueprint())
-    for module in (pages, profile, openapi, health, metrics):
+    for module in (pages, profile, exchange, openapi, health, metrics):
         app.register_blueprint(module.blueprint)
     health.init_app(app)
     metrics.init_app(app)

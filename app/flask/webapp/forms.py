@@ -53,12 +53,7 @@ class Form:
         if isinstance(error, DuplicateError):
             self.errors[error.field] = gettext(TAKEN)
             return
-        for name, (text, values) in error.errors.items():
-            shown = {**values}
-            if "example" in shown:
-                # An amount, as this reader writes it.
-                shown["example"] = plain_money(Decimal(shown["example"]))
-            self.errors[name] = gettext(text).format(**shown)
+        self.errors.update(words(error))
 
     def conflict(self, now: Form) -> None:
         """Show what is there now beside what was typed."""
@@ -68,6 +63,18 @@ class Form:
             # A browser sends line breaks as CR LF.
             if value != self.values[name].replace("\r\n", "\n")
         }
+
+
+def words(error: InvalidBodyError) -> dict[str, str]:
+    """Return what is wrong, by field, in the reader's language."""
+    found = {}
+    for name, (text, given) in error.errors.items():
+        shown = dict(given)
+        if "example" in shown:
+            # An amount, as this reader writes it.
+            shown["example"] = plain_money(Decimal(shown["example"]))
+        found[name] = gettext(text).format(**shown)
+    return found
 
 
 def check(body: type[Body], names: tuple[str, ...]) -> dict[str, Any]:
@@ -80,12 +87,12 @@ def check(body: type[Body], names: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         InvalidBodyError: fields are missing or break their rule.
     """
-    return body.check(_values(request.form, names))
+    return body.check(values(request.form, names))
 
 
-def _values(sent: Mapping[str, str], names: tuple[str, ...]) -> dict[str, object]:
+def values(sent: Mapping[str, str], names: tuple[str, ...]) -> dict[str, object]:
     """Return the fields as JSON would have them."""
-    values: dict[str, object] = {}
+    found: dict[str, object] = {}
     for name in names:
         text = sent.get(name, "")
         if name == "password" and not text:
@@ -94,10 +101,10 @@ def _values(sent: Mapping[str, str], names: tuple[str, ...]) -> dict[str, object
         # A browser sends line breaks as CR LF.
         text = text.replace("\r\n", "\n")
         if name == "price":
-            values[name] = typed_money(text)
+            found[name] = typed_money(text)
         elif name == "stock":
             number = re.fullmatch(r"[0-9]{1,10}", text.strip())
-            values[name] = int(text) if number else text.strip()
+            found[name] = int(text) if number else text.strip()
         else:
-            values[name] = text
-    return values
+            found[name] = text
+    return found

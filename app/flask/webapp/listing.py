@@ -120,6 +120,12 @@ class Listing(Generic[M_co]):
             .offset((query.page - 1) * query.per_page)
         )
 
+    def after(self, last: int, q: str, limit: int) -> Select[Any]:
+        """Return the SELECT of the rows that follow an id."""
+        key = self.model.__table__.c.id
+        rows = select(*columns(self.model)).where(key > last).order_by(key).limit(limit)
+        return self._matching(rows, q)
+
     def read(self, connection: Connection, query: Query) -> Page:
         """Return a page of the list; its rows are columns by name."""
         rows = connection.execute(self.statement(query)).all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from werkzeug.exceptions import Conflict, Forbidden, NotFound
 from webapp import accounts, auth, db, logs
 from webapp.i18n import N_
 from webapp.listing import Listing, Page, Query
-from webapp.models import ADMIN, Change, Record, Row, Submission, Token, User, columns
+from webapp.models import ADMIN, Change, Product, Record, Row, Submission, Token, User, columns
 from webapp.passwords import hash_password, is_weak
 from webapp.schemas import InvalidBodyError
 
@@ -62,6 +62,19 @@ def page(listing: Listing[Row], query: Query) -> Page:
     """Return a page of a list."""
     with db.reading() as connection:
         return listing.read(connection, query)
+
+
+def batch(listing: Listing[Row], last: int, q: str, limit: int) -> Sequence[Any]:
+    """Return the rows of a searched list that follow an id."""
+    with db.reading() as connection:
+        return connection.execute(listing.after(last, q, limit)).all()
+
+
+def versions(model: type[Record], ids: Collection[int]) -> dict[int, int]:
+    """Return the version of each of these rows that is there, by id."""
+    wanted = select(model.id, model.version).where(model.id.in_(ids))
+    with db.reading() as connection:
+        return {row.id: row.version for row in connection.execute(wanted)}
 
 
 def get(model: type[Row], row_id: int) -> Any:
@@ -357,3 +370,40 @@ def delete_token(user: User, token_id: int) -> str:
         session.delete(row)
     _log("delete", row)
     return row.name
+
+
+def import_products(
+    lines: Sequence[tuple[int | None, int | None, Mapping[str, Any]]], key: str
+) -> tuple[int, int]:
+    """Add and change products, all of them or none; return how many of each.
+
+    Args:
+        lines: the product to change, or None for a new one; the version that it must have, or None
+            for any; the values.
+        key: of the form, which may be sent once with these lines.
+
+    Raises:
+        RepeatedError: it was.
+        StaleError: a product is gone, or has another version.
+    """
+    added = changed = 0
+    try:
+        with db.session() as session:
+            once(session, f"import\0{key}\0{json.dumps(lines, default=str)}")
+            for row_id, version, values in lines:
+                if row_id is None:
+                    add_to(session, Product, values)
+                    added += 1
+                    continue
+                row = session.get(Product, row_id, with_for_update=True)
+                if row is None or version not in {None, row.version}:
+                    raise StaleError(None)
+                before = row.version
+                change_in(session, row, values, values)
+                changed += row.version > before
+    except db.DuplicateError as error:
+        raise RepeatedError from error
+    user = auth.current_user()
+    extra = {"action": "import", "user": user.id if user else None}
+    logger.info("products: %d added, %d changed", added, changed, extra=extra)
+    return added, changed
