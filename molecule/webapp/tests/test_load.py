@@ -167,7 +167,12 @@ def _send(address: str, password: str, method: str, path: str, name: str = "") -
     connection = http.client.HTTPConnection(address, timeout=40)
     pair = base64.b64encode(f"admin:{password}".encode()).decode()
     body = json.dumps({"name": name, "description": "", "price": "1.00", "stock": 1})
-    headers = {"Authorization": f"Basic {pair}", "Content-Type": "application/json"}
+    headers = {
+        "Authorization": f"Basic {pair}",
+        "Content-Type": "application/json",
+        # A PUT replaces whatever is there.
+        "If-Match": "*",
+    }
     try:
         connection.request(method, path, body if name else None, headers)
         answer = connection.getresponse()
