@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: listener
 short_description: say where a service of the table listens
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Reads the address on which a service listens.
 options:

@@ -12,7 +12,7 @@ DOCUMENTATION = r"""
 name: listeners
 short_description: say of each service where it listens, for whom, and whether it is there
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Turns the table of services into what others ask of it.
 positional: roles

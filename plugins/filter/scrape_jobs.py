@@ -12,7 +12,7 @@ DOCUMENTATION = r"""
 name: scrape_jobs
 short_description: tell the scrape jobs of a monitoring server
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Turns listeners into the jobs of the role prometheus. A job is there when this host has the
     service, or one that it monitors has it where others can reach it.

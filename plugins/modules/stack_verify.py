@@ -56,7 +56,7 @@ options:
     description: Fail where a check does not hold. False returns what was seen, for a report.
     type: bool
     default: true
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

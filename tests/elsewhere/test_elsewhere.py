@@ -42,7 +42,12 @@ class Elsewhere:
         self._galaxy("build", str(ROOT), "--output-path", str(folder))
         (tarball,) = folder.glob("labstack-stack-*.tar.gz")
         self._galaxy(
-            "install", str(tarball), "-p", str(folder / "collections"), "--no-deps", "--offline"
+            "install",
+            str(tarball),
+            "-p",
+            str(folder / "collections"),
+            "--no-deps",
+            "--offline",
         )
         key, known = ROOT / ".lab" / "id_ed25519", ROOT / ".lab" / "known_hosts"
         (folder / "hosts").write_text(

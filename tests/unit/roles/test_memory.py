@@ -34,7 +34,8 @@ def test_every_roles_limit_is_in_the_table_and_a_knob() -> None:
         if name.endswith(("_memory_max", "_memory")) and not name.startswith("journald_")
     }
     assert set(re.findall(r"memory: \"{{ (\w+) }}\"", text)) == named
-    assert named <= set(load(REPOSITORY / "group_vars" / "all" / "stack.yml"))
+    places = [REPOSITORY / "group_vars" / "all" / name for name in ("stack.yml", "services.yml")]
+    assert named <= {name for place in places for name in load(place)}
 
 
 def test_the_limits_fit_memory_and_swap() -> None:

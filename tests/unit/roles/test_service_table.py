@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.role_readme import REPOSITORY, ROLES
 from tests.unit.roles.rendering import evaluate, load, render
@@ -169,6 +171,46 @@ def test_a_default_of_the_table_is_the_roles_own() -> None:
 def test_the_intervals_default_is_the_roles_own() -> None:
     roles = load(ROLES / "prometheus" / "defaults" / "main.yml")
     assert asked("grafana_prometheus_interval") == roles["prometheus_scrape_interval"]
+
+
+def test_exporters_are_brought_and_taken_off_as_the_table_says() -> None:
+    beside = asked("__stack_exporter_beside")
+    assert set(beside) <= set(TABLE)
+    assert asked("exporters_roles") == list(beside)
+    assert asked("exporters_roles", stack_webapp=False) == ["blackbox_exporter"]
+    (play,) = yaml.safe_load((REPOSITORY / "playbooks" / "teardown.yml").read_text())
+    order = evaluate("journald", str(play["tasks"][0]["loop"]).strip()[2:-2])
+    roles = {path.parent.parent.name for path in ROLES.glob("*/tasks/teardown.yml")}
+    # What brings the others is taken off by each of them.
+    assert set(order) == roles - {"release_service"}
+    assert order.index("blackbox_exporter") < order.index("container_metrics")
+
+
+def test_an_exporter_stands_in_three_files_beside_its_role() -> None:
+    """With its role four places: everything else follows."""
+    listed = subprocess.run(
+        [
+            "git",
+            "grep",
+            "-l",
+            "mysqld_exporter_",
+            "--",
+            ":!docs",
+            ":!tests",
+            ":!molecule",
+            ":!*.md",
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert {path for path in listed if not path.startswith("roles/mysqld_exporter/")} <= {
+        "group_vars/all/services.yml",
+        "group_vars/all/versions.yml",
+        # The most memory that it may take, which may stand in services.yml.
+        "group_vars/all/stack.yml",
+    }
 
 
 def test_the_wiring_stays_short() -> None:
