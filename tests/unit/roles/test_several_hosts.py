@@ -122,10 +122,18 @@ def test_a_run_without_the_watching_host_says_so() -> None:
 
 
 def test_the_verification_looks_at_what_a_host_has() -> None:
+    def present(servers: dict[str, Any], **words: bool) -> set[str]:
+        return {
+            name
+            for name, server in servers.items()
+            if server["present"] and all(server[word] is wanted for word, wanted in words.items())
+        }
+
     watched = evaluate("verify", "verify_servers", **seen_by("web1", ["mon"]))
-    present = {name for name, server in watched.items() if server.get("present", True)}
-    assert {"prometheus", "grafana", "mysqld_exporter", "apache_exporter"} & present == set()
-    assert {"webapp", "node_exporter", "mysql"} <= present
+    assert {"prometheus", "grafana"} & present(watched) == set()
+    assert {"https", "node_exporter", "mysqld_exporter"} <= present(watched, closed=False)
+    assert {"mysql", "flask"} <= present(watched, closed=True)
     assert watched["node_exporter"]["password"] == "of-mon"
     own = evaluate("verify", "verify_servers", **seen_by("mon", ["mon"]))
-    assert all(server.get("present", True) for server in own.values())
+    assert {"prometheus", "grafana"} <= present(own, closed=False)
+    assert "mysqld_exporter" in present(own, closed=True)
