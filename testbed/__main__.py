@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -21,12 +22,30 @@ if TYPE_CHECKING:
 LOCK = Path(tempfile.gettempdir()) / "labstack-testbed.lock"
 
 
+def _lock() -> int:
+    """Returns the lock file, open for reading, which is enough to lock it: every user may."""
+    while True:
+        try:
+            return os.open(LOCK, os.O_RDONLY)
+        except FileNotFoundError:
+            # Not O_CREAT on a file that is there: Linux refuses that for another user's in /tmp
+            # (fs.protected_regular).
+            with contextlib.suppress(FileExistsError):
+                made = os.open(LOCK, os.O_RDONLY | os.O_CREAT | os.O_EXCL)
+                # Whatever the umask is.
+                os.fchmod(made, 0o444)
+                return made
+
+
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """One build at a time, whichever checkout or Molecule scenario asks for it."""
-    with LOCK.open("a") as lock:
+    """One build at a time, whichever checkout, user or Molecule scenario asks for it."""
+    lock = _lock()
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _prepare() -> tuple[docker.DockerClient, str]:
@@ -76,7 +95,7 @@ def _down(arguments: argparse.Namespace) -> None:
 def _addresses(arguments: argparse.Namespace) -> None:
     client = engine.running()
     for container in host.find(client, arguments.lab) if client else []:
-        if container.status == "running":
+        if container.status == "running" and host.ours(container):
             print(container.name, host.address(container))
 
 
@@ -110,7 +129,7 @@ def main() -> int:
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="remove the hosts; with the last one, the mirror too")
-    down.add_argument("--all", action="store_true", help="the hosts of every lab")
+    down.add_argument("--all", action="store_true", help="the hosts of every lab of this checkout")
     down.add_argument("--keep", action="store_true", help="leave the mirror and the engine running")
     down.add_argument("--purge", action="store_true", help="with the last host, the cached images")
     down.set_defaults(run=_down)
@@ -122,7 +141,11 @@ def main() -> int:
     addresses.set_defaults(run=_addresses)
 
     for command in (up, down, addresses):
-        command.add_argument("--lab", default="lab", help="name of the lab (default: lab)")
+        command.add_argument(
+            "--lab",
+            default=os.environ.get("LABSTACK_LAB") or "lab",
+            help="name of the lab (default: LABSTACK_LAB, or lab)",
+        )
 
     image = commands.add_parser("image", help="have an upstream's image here and print its name")
     image.add_argument("name", choices=sorted(mirror.REGISTRY_IMAGES))

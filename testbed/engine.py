@@ -122,7 +122,8 @@ def stop() -> bool:
 
     Returns whether there was one. An engine that was there before us is left alone.
     """
-    if not PID_FILE.exists():
+    # Only root starts one, and only root can stop it.
+    if not PID_FILE.exists() or os.geteuid() != 0:
         return False
     pid = int(PID_FILE.read_text())
     PID_FILE.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from dataclasses import dataclass
@@ -86,14 +87,46 @@ def find(client: docker.DockerClient, lab: str | None = None) -> list[Any]:
     return containers
 
 
+def ours(container: Any) -> bool:
+    """Whether a host is this checkout's, or nobody's: its checkout is gone, or it names none."""
+    checkout = container.labels.get("labstack.checkout", "")
+    if checkout in ("", str(mirror.ROOT)):
+        return True
+    try:
+        Path(checkout).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        # Another user's, where we may not look.
+        return False
+    return False
+
+
+def _refuse_others(container: Any) -> None:
+    """Raises HostError where a host is another checkout's."""
+    if ours(container):
+        return
+    lab, checkout = container.labels["labstack.lab"], container.labels["labstack.checkout"]
+    raise HostError(
+        f"The lab {lab} (LABSTACK_LAB) belongs to the checkout {checkout}.\n"
+        f"-> LABSTACK_LAB=second ./lab up    # another name: a lab of this checkout's own\n"
+        f"-> or remove that one: cd {shlex.quote(checkout)} && LABSTACK_LAB={lab} ./lab down"
+    )
+
+
 def up(
     client: docker.DockerClient, lab: str, name: str, upstream: str, size: Size | None = None
 ) -> str:
-    """Starts a host where it does not run yet; returns its address. Raises HostError."""
+    """Starts a host where it does not run yet; returns its address.
+
+    Raises:
+        HostError: it does not come up, or it is another checkout's.
+    """
     size = size or Size()
     public_key = _key()
     try:
         container = client.containers.get(container_name(lab, name))
+        _refuse_others(container)
     except docker.errors.NotFound:
         print(f"testbed: starting {container_name(lab, name)} ...", flush=True)
         container = client.containers.run(
@@ -101,7 +134,11 @@ def up(
             name=container_name(lab, name),
             hostname=name,
             detach=True,
-            labels={"labstack.lab": lab, "labstack.host": name},
+            labels={
+                "labstack.lab": lab,
+                "labstack.host": name,
+                "labstack.checkout": str(mirror.ROOT),
+            },
             cgroupns="private",
             mem_limit=size.memory,
             memswap_limit=size.swap,
@@ -189,9 +226,20 @@ Host {container.name}
 
 
 def down(client: docker.DockerClient, lab: str | None = None) -> list[str]:
-    """Removes the hosts of a lab (all labs where None) with their disks; returns their names."""
+    """Removes the hosts of a lab with their disks; returns their names.
+
+    Args:
+        client: the engine.
+        lab: the lab's name; None: every lab of this checkout.
+
+    Raises:
+        HostError: the lab is another checkout's.
+    """
     names = []
     for container in find(client, lab):
+        if lab is None and not ours(container):
+            continue
+        _refuse_others(container)
         container.remove(force=True, v=True)
         names.append(str(container.name))
     return names

@@ -27,7 +27,7 @@ from testbed import images
 NAME = "labstack-mirror"
 REGISTRY_PORT = 5080
 HTTP_PORT = 8081
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = ROOT / "inventory/lab/group_vars/lab/upstreams.yml"
 START_TIMEOUT = 30.0  # seconds
 # The upstream's JSON, where this machine has it; else a small stand-in of the same shape.
@@ -192,8 +192,15 @@ def _write_variables(address: str) -> None:
             }
         ],
     }
-    for component, version, checksum in releases:
-        variables |= {f"{component}_version": version, f"{component}_sha256": checksum}
+    for name in REGISTRY_IMAGES.values():
+        repository, tag = name.split(":")
+        # Other images than Docker Hub's, so without its digests.
+        variables |= {f"webapp_{repository}_tag": tag, f"webapp_{repository}_digest": ""}
+    for component, version, architecture, checksum in releases:
+        variables |= {
+            f"{component}_version": version,
+            f"{component}_checksums": {architecture: checksum},
+        }
     text = "# Written by the testbed: what its mirror has. Not for production.\n" + yaml.safe_dump(
         variables, sort_keys=False
     )

@@ -194,7 +194,7 @@ class Lab:
         """Runs site.yml and kills it at a task: no clean-up, as if the lid closed.
 
         Args:
-            task: part of the task's headline, e.g. "docker : install".
+            task: beginning of the task's headline after the collection, e.g. "docker : install".
             arguments: more arguments of ansible-playbook.
             also: a condition to wait for once the task has begun, e.g. that MySQL initialises.
 
@@ -219,7 +219,7 @@ class Lab:
                 return ""
 
         try:
-            while f"TASK [{task}" not in output or (also and not also()):
+            while f"TASK [labstack.stack.{task}" not in output or (also and not also()):
                 output += read()
                 assert process.poll() is None, f"the run ended before {task!r}:\n{output + read()}"
                 assert time.monotonic() < deadline, f"{task!r} was not reached:\n{output}"

@@ -119,6 +119,7 @@ class Settings:
         directory: what Apache mounts: `current`, a link to the pair that serves, and `webroot`.
         state: certbot's accounts, certificates and logs.
         image_folder: Dockerfile and requirements of certbot's image.
+        python: tag, or tag@digest, of the image python that it is built on.
         uid: number of the user that certbot runs as.
         gid: number of the group that may read the key.
         project: Compose project of the web server.
@@ -134,6 +135,7 @@ class Settings:
     directory: str
     state: str
     image_folder: str
+    python: str
     uid: int
     gid: int
     project: str
@@ -219,9 +221,9 @@ def first_der(pem: str) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pem[pem.index(begin) : pem.index(end) + len(end)])
 
 
-def image_reference(folder: Path) -> str:
+def image_reference(folder: Path, python: str) -> str:
     """Return the name of certbot's image, which changes with what it is made of. Raises OSError."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{python}\0".encode())
     for path in sorted(folder.iterdir()):
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return f"{IMAGE}:{digest.hexdigest()[:12]}"
@@ -357,10 +359,11 @@ class Keeper:
         Raises:
             CertificateError: it cannot be built.
         """
-        reference = image_reference(Path(self.settings.image_folder))
+        reference = image_reference(Path(self.settings.image_folder), self.settings.python)
         if self.docker.run("image", "inspect", "--format", "-", reference)[0]:
             status, output = self.docker.run(
-                "build", "--quiet", "--tag", reference, self.settings.image_folder,
+                "build", "--quiet", "--tag", reference,
+                "--build-arg", f"PYTHON_VERSION={self.settings.python}", self.settings.image_folder,
                 timeout=BUILD_TIMEOUT_S,
             )  # fmt: skip
             if status:
@@ -368,7 +371,8 @@ class Keeper:
                     self.told(
                         f"certbot's image cannot be built:\n{output[-1500:]}",
                         "the base image or the package index is not reached from the host",
-                        "on the host: sudo docker pull python:3.13-slim; behind a mirror set "
+                        f"on the host: sudo docker pull python:{self.settings.python}; "
+                        "behind a mirror set "
                         'docker_registry_mirrors: ["https://mirror.example.net"]',
                     )
                 )

@@ -105,8 +105,8 @@ def reported_version(program: Path, args: tuple[str, ...], wanted: str) -> str |
         )
     except subprocess.TimeoutExpired:
         raise ReleaseError(
-            f"'{program} {' '.join(args)}' did not end within {_VERSION_TIMEOUT} seconds: set "
-            "version_args to what makes it print its version."
+            f"'{program} {' '.join(args)}' did not end within {_VERSION_TIMEOUT} seconds: "
+            "this is no program that prints its version and ends."
         ) from None
     found = _VERSION.findall(result.stdout.decode(errors="replace"))
     if without_build(wanted) in found:
@@ -196,9 +196,9 @@ def download(release: Release, directory: Path) -> Path:
             f"The checksum of {release.url} is wrong; nothing was replaced.\n"
             f"expected {release.sha256.lower()}\n"
             f"got      {digest.hexdigest()}\n"
-            f"If you changed {release.variable}_version, change {release.variable}_sha256 beside "
-            "it in group_vars/all/versions.yml to the value in the release's sha256sums.txt. If "
-            "you did not, somebody changed the file: do not install it."
+            f"If you changed {release.variable}_version, change {release.variable}_checksums "
+            "beside it in group_vars/all/versions.yml to the values in the release's "
+            "sha256sums.txt. If you did not, somebody changed the file: do not install it."
         )
     raise AssertionError("the last try returns or raises")
 

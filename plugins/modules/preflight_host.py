@@ -21,7 +21,7 @@ options:
     description: Architectures that will do.
     type: list
     elements: str
-    default: [x86_64]
+    default: [x86_64, aarch64]
   memory_min_mb:
     description: Least memory in MB (1 MB = 1,000,000 bytes); a cgroup's limit counts.
     type: int
@@ -118,13 +118,10 @@ waited_for_cloud_init:
   type: float
 """
 
-import http.client
-import json
 import os
 import platform
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -138,36 +135,14 @@ from ansible.module_utils.common.sys_info import (
     get_distribution_codename,
     get_distribution_version,
 )
+from ansible_collections.labstack.stack.plugins.module_utils.http import Client, HttpError
+from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem, report
 
 MB = 1_000_000
 TCP_LISTEN = "0A"  # the state's number in /proc/net/tcp (include/net/tcp_states.h)
 # Ports that Docker publishes are held by one of these, or by no process at all.
 DOCKER_PROCESSES = ("docker-proxy", "dockerd")
 COMPOSE_LABEL = "com.docker.compose.project"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One reason not to start.
-
-    Attributes:
-        what: What is wrong.
-        fix: What to do, with the command to type; one step a line.
-    """
-
-    what: str
-    fix: str
-
-
-def report(problems: Sequence[Problem]) -> str:
-    """Return the message that shows all problems, numbered, each with its remedy."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = [f"{count} of the host, found before anything was changed:"]
-    for number, problem in enumerate(problems, 1):
-        what = problem.what.replace("\n", "\n   ")
-        lines.append(f"\n{number}. {what}")
-        lines += [f"   -> {line}" for line in problem.fix.splitlines()]
-    return "\n".join(lines)
 
 
 def read(path: Path) -> str:
@@ -217,8 +192,8 @@ def check_system(facts: dict[str, str], params: dict[str, Any]) -> list[Problem]
             Problem(
                 f"The architecture {facts['architecture']} is not supported. Supported: "
                 f"{', '.join(architectures)}.",
-                "launch an instance of an x86 type (AWS: t2.micro, t3.micro) with the image's "
-                "64-bit (x86) form",
+                "launch an instance with the image's 64-bit form (AWS: t2.micro, t3.micro for x86, "
+                "t4g.micro for ARM)",
             )
         )
     return problems
@@ -401,47 +376,23 @@ def listeners(root: Path, ports: Sequence[int]) -> list[Listener]:
     return list(found.values())
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def container(entry: dict[str, Any]) -> Container:
-    """Return a container from an entry of the API's list."""
-    return Container(
-        id=entry["Id"],
-        name=entry["Names"][0].lstrip("/"),
-        project=(entry["Labels"] or {}).get(COMPOSE_LABEL, ""),
-        ports=frozenset(
-            port["PublicPort"]
-            for port in entry["Ports"]
-            if port["Type"] == "tcp" and "PublicPort" in port
-        ),
-    )
-
-
-def containers(root: Path) -> list[Container] | None:
-    """Return the running containers; None when no Docker Engine answers."""
-    path = root / "run/docker.sock"
-    if not path.is_socket():
-        return None
-    connection = _UnixConnection(str(path), timeout=2)
+def containers(root: Path) -> list[Container]:
+    """Return the running containers; none when no Docker Engine answers."""
     try:
-        connection.request("GET", "/containers/json")
-        answer = connection.getresponse()
-        return [container(entry) for entry in json.loads(answer.read())]
-    except (OSError, http.client.HTTPException, ValueError, TypeError, LookupError):
-        return None
-    finally:
-        connection.close()
+        reply = Client(f"unix:{root / 'run/docker.sock'}", timeout=2).ask("GET", "/containers/json")
+        return [
+            Container(
+                id=entry["Id"],
+                name=entry["Names"][0].lstrip("/"),
+                project=(entry["Labels"] or {}).get(COMPOSE_LABEL, ""),
+                ports=frozenset(
+                    port.get("PublicPort") for port in entry["Ports"] if port["Type"] == "tcp"
+                ),
+            )
+            for entry in reply.json()
+        ]
+    except (HttpError, TypeError, LookupError):
+        return []
 
 
 @dataclass(frozen=True)
@@ -452,30 +403,49 @@ class Wanted:
     owner: str
     variable: str
 
+    @property
+    def service(self) -> str:
+        """The owner's name, as a message says it."""
+        return "the web application" if self.owner == "compose" else self.owner.split(".")[0]
+
+    def other_port(self) -> str:
+        """Return the remedy that chooses another port, where a variable does."""
+        return f"\nor choose another port: {self.variable} in group_vars" if self.variable else ""
+
 
 def check_ports(
     wanted: Sequence[Wanted],
     found: Sequence[Listener],
-    running: Sequence[Container] | None,
+    running: Sequence[Container],
     project: str,
 ) -> list[Problem]:
-    """Return the problem of each port that a stranger has."""
+    """Return the problem of each port that is chosen twice, or that a stranger has."""
     problems = []
+    chosen: dict[int, Wanted] = {}
     by_port = {listener.port: listener for listener in found}
     for want in wanted:
-        holder = next((box for box in running or [] if want.port in box.ports), None)
+        if want.port in chosen:
+            other = chosen[want.port]
+            problems.append(
+                Problem(
+                    f"Port {want.port} is chosen twice: for {other.service} "
+                    f"({other.variable}) and for {want.service} ({want.variable}).",
+                    f"choose another port: {want.variable or other.variable} in group_vars",
+                )
+            )
+            continue
+        chosen[want.port] = want
+        holder = next((box for box in running if want.port in box.ports), None)
         listener = by_port.get(want.port)
         if listener is not None and listener.container:
             # A container on the host's own network has no published ports.
-            holder = next(
-                (box for box in running or [] if box.id.startswith(listener.container)), holder
-            )
+            holder = next((b for b in running if b.id.startswith(listener.container)), holder)
         if holder is not None:
-            if want.owner == "compose" and holder.project == project:
-                continue
-            problems.append(_taken_by_container(want, holder))
+            if want.owner != "compose" or holder.project != project:
+                problems.append(_taken_by_container(want, holder))
         elif listener is not None and not _is_ours(want, listener):
-            problems.append(_taken_by_process(want, listener))
+            own = {other.owner for other in wanted}
+            problems.append(_taken_by_process(want, listener, listener.unit in own))
     return problems
 
 
@@ -487,41 +457,39 @@ def _is_ours(want: Wanted, listener: Listener) -> bool:
     return listener.unit == want.owner
 
 
-def _other_port(want: Wanted) -> str:
-    return f"\nor choose another port: {want.variable} in group_vars" if want.variable else ""
-
-
 def _taken_by_container(want: Wanted, holder: Container) -> Problem:
     project = f" of the Compose project {holder.project}" if holder.project else ""
     return Problem(
         f"Port {want.port} is taken by the container {holder.name}{project}.",
         f"sudo docker stop {holder.name}    # and remove it, if it is no longer wanted"
-        + _other_port(want),
+        + want.other_port(),
     )
 
 
-def _taken_by_process(want: Wanted, listener: Listener) -> Problem:
+def _taken_by_process(want: Wanted, listener: Listener, own: bool) -> Problem:
+    unit = listener.unit
+    # What somebody started over SSH may be in the server's own control group.
+    if re.fullmatch(r"sshd?(@.*)?\.service", unit) and not listener.process.startswith("sshd"):
+        unit = ""
+    name = unit.removesuffix(".service")
+    who = f"{listener.process} (pid {listener.pid}{f', unit {unit}' if unit else ''})"
     if listener.pid == 0:
-        return Problem(
-            f"Port {want.port} is taken, by a process that cannot be seen.",
-            f"sudo ss -ltnp 'sport = :{want.port}'" + _other_port(want),
-        )
-    if listener.pid == 1:
-        return Problem(
-            f"Port {want.port} is taken by a socket unit of systemd.",
+        who = "a process that cannot be seen"
+        stop = f"sudo ss -ltnp 'sport = :{want.port}'"
+    elif listener.pid == 1:
+        who = "a socket unit of systemd"
+        stop = (
             f"systemctl list-sockets | grep :{want.port}    # then: sudo systemctl disable --now "
-            "NAME.socket" + _other_port(want),
+            "NAME.socket"
         )
-    unit = f", unit {listener.unit}" if listener.unit else ""
-    stop = (
-        f"sudo systemctl disable --now {listener.unit.removesuffix('.service')}"
-        if listener.unit
-        else f"sudo kill {listener.pid}"
-    )
-    return Problem(
-        f"Port {want.port} is taken by {listener.process} (pid {listener.pid}{unit}).",
-        stop + _other_port(want),
-    )
+    elif own:
+        who = f"the stack's own {name}, which this run would move to another port"
+        stop = f"sudo systemctl stop {name}    # this run starts it again on its own port"
+    elif unit:
+        stop = f"sudo systemctl disable --now {name}"
+    else:
+        stop = f"sudo kill {listener.pid}"
+    return Problem(f"Port {want.port} is taken by {who}.", stop + want.other_port())
 
 
 # --- Packages ---------------------------------------------------------------------------------
@@ -649,7 +617,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "supported_systems": {"type": "dict", "required": True},
-            "supported_architectures": {"type": "list", "elements": "str", "default": ["x86_64"]},
+            "supported_architectures": {
+                "type": "list",
+                "elements": "str",
+                "default": ["x86_64", "aarch64"],
+            },
             "memory_min_mb": {"type": "int", "default": 900},
             "disk_min_mb": {"type": "int", "default": 5000},
             "disk_min_deployed_mb": {"type": "int", "default": 500},
@@ -696,7 +668,7 @@ def main() -> None:
             module.warn(warning)
         problems = problems or check_now(params, root, deployed)
     if problems:
-        module.fail_json(msg=report(problems))
+        module.fail_json(msg=report(problems, " of the host"))
     holder = dpkg_lock_holder(root)
     if holder:
         module.warn(

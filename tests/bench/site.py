@@ -2,22 +2,33 @@
 
 Prints, for a blank stand-in host: the first run of site.yml, then runs with nothing to do (seconds,
 executed module tasks, changed tasks, requests to the mirror), and what the running stack takes of
-the host's memory.
+the host's memory. With --by-hand, before that, the course document's commands as a shell script on
+another blank host (by_hand.sh), and the ratio of both.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import shlex
 import statistics
 import subprocess
 import sys
+import tarfile
 import time
+from pathlib import Path
 from typing import Any
 
-from tests.lab import ROOT, Lab
+import yaml
+
+from tests.lab import ROOT, RUN_TIMEOUT, Lab
+
+BY_HAND = Path(__file__).with_name("by_hand.sh")
 
 # Actions that run on the controller, inside ansible-playbook: no module, no round trip.
 CONTROLLER_ONLY = {"assert", "debug", "fail", "include_tasks", "set_fact", "validate_argument_spec"}
+# Our own of that kind: they make their connections themselves.
+CONTROLLER_ONLY |= {"preflight", "stack_verify"}
 # What the host's control group takes; the first path is that of cgroup v2.
 MEMORY = """
 cd /sys/fs/cgroup
@@ -63,14 +74,71 @@ def memory(lab: Lab) -> str:
     return lab.ssh("sudo sh -s", MEMORY).stdout.strip()
 
 
+def upstreams() -> dict[str, str]:
+    """What by_hand.sh reads from its environment: the upstreams that site.yml has here."""
+    values: dict[str, Any] = yaml.safe_load(
+        (ROOT / "group_vars" / "all" / "versions.yml").read_text()
+    )
+    stand_ins = ROOT / "inventory" / "lab" / "group_vars" / "lab" / "upstreams.yml"
+    if stand_ins.exists():
+        values |= yaml.safe_load(stand_ins.read_text())
+    return {
+        "REGISTRY_MIRROR": next(iter(values.get("docker_registry_mirrors", [])), ""),
+        "RELEASES": values["stack_release_base_url"],
+        "PROMETHEUS": values["prometheus_version"],
+        "NODE_EXPORTER": values["node_exporter_version"],
+        "GRAFANA_APT": values["grafana_apt_url"],
+        "GRAFANA_KEY": values["grafana_apt_key_url"],
+    }
+
+
+def application() -> bytes:
+    """The application's directory as by_hand.sh takes it: what git has of it."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT / "app", capture_output=True, text=True, check=True
+    ).stdout
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name in files.rstrip("\0").split("\0"):
+            archive.add(ROOT / "app" / name, arcname=name)
+    return stream.getvalue()
+
+
+def by_hand(name: str) -> float:
+    """Seconds that the document's commands take on a blank host of a lab of its own.
+
+    Raises:
+        subprocess.CalledProcessError: one of them failed.
+    """
+    lab = Lab(name)
+    lab.up()
+    try:
+        lab.ssh("cat > by_hand.sh", BY_HAND.read_text())
+        variables = " ".join(f"{key}={shlex.quote(value)}" for key, value in upstreams().items())
+        began = time.monotonic()
+        subprocess.run(
+            ["ssh", "-F", ".lab/ssh_config", lab.host, f"sudo {variables} sh by_hand.sh"],
+            cwd=ROOT,
+            input=application(),
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=RUN_TIMEOUT,
+        )
+        return time.monotonic() - began
+    finally:
+        lab.down()
+
+
 def main() -> int:
     """Runs the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="runs with nothing to do (default: 3)")
     parser.add_argument("--lab", default="bench", help="name of the lab (default: bench)")
     parser.add_argument("--keep", action="store_true", help="leave the lab running")
+    parser.add_argument("--by-hand", action="store_true", help="time the document's commands too")
     arguments = parser.parse_args()
 
+    hand = by_hand(f"{arguments.lab}-hand") if arguments.by_hand else 0.0
     lab = Lab(arguments.lab)
     lab.up()
     try:
@@ -79,6 +147,8 @@ def main() -> int:
         if first.status != 0:
             print(first.output[-3000:])
             return 1
+        if hand:
+            print(f"document, by hand   {hand:6.1f} s   first run: {first.seconds / hand:.2f} x")
         seconds = []
         for _ in range(arguments.runs):
             run = lab.play()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from ec2.credentials import KEPT
+from cli.running import KEPT_CREDENTIALS as KEPT
 from tests.ec2.cloud import Cloud, give_addresses, give_vockey, write_images
 from tests.ec2.traces import look
 from tests.lab import ROOT, Lab

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from ec2.credentials import KEPT
+from cli.running import KEPT_CREDENTIALS as KEPT
 from tests.ec2 import readme
 from tests.ec2.cloud import NEWEST, give_addresses, give_vockey
 from tests.ec2.conftest import KNOWN_HOSTS, account
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # As the Learner Lab shows it under AWS Details > AWS CLI.
 BLOCK = """\
 [default]
-aws_access_key_id=ASIAEXAMPLE
+aws_access_key_id=ASIAIOSFODNN7EXAMPLE
 aws_secret_access_key=wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY
 aws_session_token=IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLXdlc3QtMiJHMEUCIQDexample==
 """
@@ -105,10 +105,10 @@ def other() -> Iterator[Lab]:
 
 
 def changed_tasks(run: Run) -> set[str]:
-    """The names of the tasks that changed something."""
+    """The names of the tasks that changed something, without the collection's."""
     found, task = set(), ""
     for line in run.output.splitlines():
-        headline = re.match(r"TASK \[(.*)\] \*+", line)
+        headline = re.match(r"TASK \[(?:labstack\.stack\.)?(.*)\] \*+", line)
         if headline:
             task = headline.group(1)
         elif line.startswith("changed:"):
@@ -135,28 +135,34 @@ def state(lab: Lab) -> dict[str, str]:
 def test_the_first_day(day: Day, machine: Lab) -> None:
     cloud = day.cloud
     assert day.type("chmod 600 ~/Downloads/labsuser.pem").status == 0
-    # An empty line ends the block.
     pasted = day.type("./lab ec2 credentials", answer=BLOCK)
     assert pasted.status == 0, pasted.output
+    assert "AWS takes them: account 123456789012" in pasted.output
     assert KEPT.stat().st_mode & 0o777 == 0o600
     assert "region = us-east-1" in KEPT.read_text()
 
     told = day.type("./lab ec2 up --check")
     assert told.status == 0, told.output
-    assert "In check mode nothing was launched" in told.output
+    plan = " ".join(told.output.split())
+    assert "A run would launch a t2.micro in us-east-1 with 16 GB of disk" in plan
+    assert f"from {NEWEST['22.04']} (ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64" in plan
+    assert "about 0.0166 USD an hour while it runs" in plan
     assert cloud.instances() == []
 
     run = day.type("./lab ec2 up")
     assert run.status == 0, run.output[-6000:]
     assert "Prometheus" in run.output.rpartition("PLAY RECAP")[2]
+    # The stack follows at once.
+    assert "Next:" not in run.output
     page = requests.get(f"http://{machine.address}/", timeout=10)
     assert "<html" in page.text.lower()
 
     status = day.type("./lab ec2 status")
     assert status.status == 0, status.output
     assert "running, for" in status.output
-    assert re.search(rf"http://{machine.address}:3000/ .* answers", status.output)
-    assert re.search(rf"https://{machine.address}/ .* answers", status.output)
+    assert f"http://{machine.address}:3000/" in status.output
+    assert re.search(r"verified +[1-9]\d* checks passed", status.output), status.output
+    assert max(len(line) for line in status.output.splitlines()) <= 80
 
     shell = day.type("./lab ec2 ssh", answer="echo host=$(hostname); exit")
     assert "host=ec2" in shell.output
@@ -174,6 +180,22 @@ def test_the_first_day(day: Day, machine: Lab) -> None:
     assert changed_tasks(again) == set()
 
 
+def test_the_status_is_what_a_user_would_see(day: Day, machine: Lab) -> None:
+    """A page that serves errors does not pass for one that answers; by tag and by address."""
+    by_tag = ("./lab", "ec2", "status")
+    by_address = ("./lab", "--host", machine.address, "status")
+    key = {"EC2_KEY": str(ROOT / ".lab" / "id_ed25519")}
+    assert day.cloud.run(*by_address, **key).status == 0
+    machine.ssh("sudo docker stop webapp-flask-app-1")
+    try:
+        for command in (by_tag, by_address):
+            told = day.cloud.run(*command, **key)
+            assert told.status == 1, told.output
+            assert "503" in told.output, told.output
+    finally:
+        machine.ssh("sudo docker start webapp-flask-app-1")
+
+
 def kept() -> dict[str, str]:
     """What ./lab gives the commands that it runs."""
     return {"AWS_SHARED_CREDENTIALS_FILE": str(KEPT)}
@@ -187,8 +209,9 @@ def test_the_next_day_the_address_is_another(day: Day, machine: Lab) -> None:
     before, old = state(machine), machine.address
 
     identity = day.cloud.instance()["InstanceId"]
-    down = day.type("./lab ec2 down", answer="yes")
+    down = day.type("./lab ec2 down", answer="y")
     assert down.status == 0, down.output
+    assert "fatal" not in down.output
     assert day.cloud.instance()["State"]["Name"] == "stopped"
     stopped = day.type(SITE)
     assert stopped.status != 0
@@ -246,7 +269,7 @@ def test_after_terminate_another_machine_gets_everything(
     password = other.ssh(f"sudo {SECRET}").stdout
     assert password
     assert password != machine.ssh(f"sudo {SECRET}").stdout
-    assert re.search(rf"http://{other.address}:3000/ .* answers", run.output)
+    assert f"http://{other.address}:3000/" in run.output.rpartition("The stack is up")[2]
 
 
 def test_an_account_of_ones_own(day: Day, other: Lab) -> None:

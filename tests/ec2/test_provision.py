@@ -92,6 +92,9 @@ def test_check_mode_tells_and_does_nothing(
     assert run.status == 0, run.output
     assert "changed=3" in run.output, run.output
     assert "In check mode nothing was launched" in run.output
+    other = cloud.play(PROVISION, "--check", "-e", "ec2_instance_type=m7i.large")
+    assert other.status == 0, other.output
+    assert "on-demand/ for m7i.large" in " ".join(other.output.split())
     assert cloud.instances() == []
     groups = cloud.client().describe_security_groups()["SecurityGroups"]
     assert [group["GroupName"] for group in groups] == ["default"]
@@ -112,6 +115,7 @@ def test_a_stopped_instance_is_started_and_nothing_else(
     told = cloud.play(PROVISION, "--check")
     assert told.status == 0, told.output
     assert "changed=1 " in told.output, told.output
+    assert f"A run would start {identity}, a t2.micro" in " ".join(told.output.split())
     assert cloud.instance()["State"]["Name"] == "stopped"
 
     run = cloud.play(PROVISION)

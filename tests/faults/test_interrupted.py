@@ -60,7 +60,7 @@ def test_power_cut_while_apt_unpacks_the_engine(lab: Lab) -> None:
 
 
 def test_killed_while_the_images_are_built(lab: Lab) -> None:
-    lab.play_until("webapp : start | Build", also=_running(lab, "pip install"))
+    lab.play_until("webapp : build | Begin", also=_running(lab, "pip install"))
 
 
 def test_power_cut_while_mysql_initialises_its_data(lab: Lab) -> None:

@@ -30,11 +30,12 @@ def test_a_release_that_is_not_what_was_pinned(lab: Lab) -> None:
     before = lab.ssh("sha256sum /usr/local/bin/node_exporter").stdout
     url = (
         "node_exporter_url={{ stack_release_base_url }}/prometheus/prometheus/releases/download/"
-        "v{{ prometheus_version }}/prometheus-{{ prometheus_version }}.linux-amd64.tar.gz"
+        "v{{ prometheus_version }}/prometheus-{{ prometheus_version }}.linux-"
+        "{{ ansible_facts.architecture | labstack.stack.goarch }}.tar.gz"
     )
     run = lab.play("-e", "node_exporter_version=9.9.9", "-e", url)
     assert run.status != 0
-    assert "node_exporter_sha256" in run.output
+    assert "node_exporter_checksums" in run.output
     assert "versions.yml" in run.output
     assert lab.ssh("sha256sum /usr/local/bin/node_exporter").stdout == before
 

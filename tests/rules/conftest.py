@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import platform
 import shutil
 import tarfile
 import urllib.request
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.labstack.stack.plugins.filter.goarch import goarch
 
 from tests.role_readme import REPOSITORY
 
@@ -31,12 +33,13 @@ def pinned() -> tuple[str, str, str]:
     for path in VARIABLES:
         if path.exists():
             variables |= yaml.safe_load(path.read_text(encoding="utf-8"))
+    architecture = goarch(platform.machine())
     version, base = str(variables["prometheus_version"]), variables["stack_release_base_url"]
     address = (
         f"{base}/prometheus/prometheus/releases/download/v{version}/"
-        f"prometheus-{version}.linux-amd64.tar.gz"
+        f"prometheus-{version}.linux-{architecture}.tar.gz"
     )
-    return version, variables["prometheus_sha256"], address
+    return version, variables["prometheus_checksums"][architecture], address
 
 
 def download(address: str, sha256: str, destination: Path) -> None:

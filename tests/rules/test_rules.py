@@ -16,8 +16,9 @@ from tests.role_readme import REPOSITORY, ROLES
 from tests.unit.roles.rendering import render
 
 CASES = sorted(Path(__file__).parent.glob("*.yml"))
-FILES = ("prometheus.yml", "rules.yml", "web.yml")
-CONCERNS = ROLES / "prometheus" / "files" / "rules.d"
+TEMPLATES = ("prometheus.yml", "web.yml", "extra_rule_groups.yml")
+DELIVERED = ROLES / "prometheus" / "files"
+CONCERNS = DELIVERED / "rules.d"
 RUNBOOKS = "docs/runbooks.md"
 SEVERITIES = ("critical", "warning", "info", "none")
 # Its text is given, and names neither the value nor a runbook; it has a section there all the same.
@@ -26,7 +27,7 @@ GIVEN_TEXTS = ("HighCPUUsage",)
 
 def alerts() -> dict[str, dict[str, Any]]:
     """Return every alert that the role delivers, by name."""
-    texts = [render("prometheus", "rules.yml.j2")]
+    texts = [(DELIVERED / "rules.yml").read_text(encoding="utf-8")]
     texts += [path.read_text(encoding="utf-8") for path in sorted(CONCERNS.glob("*.yml"))]
     rules = [
         rule
@@ -59,10 +60,11 @@ def expectations() -> Iterator[tuple[str, bool, bool]]:
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """Return a directory with the role's files, as in /etc/prometheus."""
-    for name in FILES:
-        (tmp_path / name).write_text(render("prometheus", f"{name}.j2"), encoding="utf-8")
+    shutil.copytree(DELIVERED, tmp_path, dirs_exist_ok=True)
+    for name in TEMPLATES:
+        place = tmp_path / "rules.d" if name == "extra_rule_groups.yml" else tmp_path
+        (place / name).write_text(render("prometheus", f"{name}.j2"), encoding="utf-8")
     (tmp_path / "scrape_password").write_text("sample", encoding="utf-8")
-    shutil.copytree(CONCERNS, tmp_path / "rules.d")
     return tmp_path
 
 
@@ -152,7 +154,7 @@ def test_the_exporters_web_configuration_is_valid(tmp_path: Path, promtool: str)
                     {"name": "a", "rules": [{"alert": "A", "expr": "1 +"}]}
                 ]
             },
-            "rules.yml",
+            "rules.d/extra_rule_groups.yml",
         ),
     ],
     ids=["interval", "target with a path", "expression"],
@@ -160,7 +162,7 @@ def test_the_exporters_web_configuration_is_valid(tmp_path: Path, promtool: str)
 def test_what_a_person_mistypes_is_refused(
     overrides: dict[str, object], file: str, written: Path, promtool: str
 ) -> None:
-    text = render("prometheus", f"{file}.j2", **overrides)
+    text = render("prometheus", f"{Path(file).name}.j2", **overrides)
     (written / file).write_text(text, encoding="utf-8")
     command = [promtool, "check", "config", "prometheus.yml"]
     done = subprocess.run(command, cwd=written, capture_output=True, text=True, check=False)

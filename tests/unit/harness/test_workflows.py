@@ -27,11 +27,16 @@ SCRIPTS = [
     for step in steps(path)
     if "run" in step
 ]
-DEPLOY = {
-    step["name"]: step["run"]
-    for step in steps(ROOT / ".github" / "workflows" / "deploy.yml")
-    if "run" in step
-}
+
+
+def named_scripts(workflow: str) -> dict[str, str]:
+    path = ROOT / ".github" / "workflows" / workflow
+    return {step["name"]: step["run"] for step in steps(path) if "run" in step}
+
+
+DEPLOY = named_scripts("deploy.yml")
+RELEASE = named_scripts("release.yml")
+ACTIONS = [step["uses"] for path in WORKFLOWS for step in steps(path) if "uses" in step]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -44,6 +49,12 @@ def test_shellcheck_has_no_finding(script: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("action", sorted(set(ACTIONS)))
+def test_an_action_is_pinned_by_its_commit(action: str) -> None:
+    """A tag can be moved to other code."""
+    assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -69,7 +80,9 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_step(name: str, checkout: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_step(
+    name: str, checkout: Path, scripts: dict[str, str] = DEPLOY, /, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Runs a step as a runner does: bash, ending at the first failure."""
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -78,7 +91,7 @@ def run_step(name: str, checkout: Path, **variables: str) -> subprocess.Complete
         **variables,
     }
     return subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", DEPLOY[name]],
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", scripts[name]],
         cwd=checkout,
         env=environment,
         capture_output=True,
@@ -140,3 +153,61 @@ def test_the_host_is_found_by_address_or_tag(
     done = run_step("Bring the host to the stack", checkout, **variables)
     assert done.returncode == 0, done.stderr
     assert (checkout / "called").read_text().strip() == called
+
+
+GALAXY = "namespace: labstack\nname: stack\nversion: 0.2.0\n"
+CHANGES = """# Changelog
+
+## Unreleased
+
+## 0.2.0 - 2026-12-01
+
+- A new thing.
+
+## 0.1.0 - 2026-11-01
+
+- An old thing.
+"""
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("v0.2.0", ""),
+        ("v0.3.0", "::error file=galaxy.yml::"),
+        ("v0.2", "::error file=galaxy.yml::"),
+        ("v0.2.0.1", "::error file=galaxy.yml::"),
+    ],
+)
+def test_a_release_has_the_collections_version(checkout: Path, tag: str, said: str) -> None:
+    (checkout / "galaxy.yml").write_text(GALAXY)
+    (checkout / "CHANGELOG.md").write_text(CHANGES)
+    name = "Compare the tag with the collection and the changes"
+    done = run_step(name, checkout, RELEASE, GITHUB_REF_NAME=tag)
+    assert (done.returncode == 0) == (said == ""), done.stderr
+    assert said in done.stdout
+    if not said:
+        assert (checkout / "notes.md").read_text().strip() == "- A new thing."
+
+
+def test_a_release_without_its_changes_is_refused(checkout: Path) -> None:
+    (checkout / "galaxy.yml").write_text(GALAXY)
+    (checkout / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n- A new thing.\n")
+    name = "Compare the tag with the collection and the changes"
+    done = run_step(name, checkout, RELEASE, GITHUB_REF_NAME="v0.2.0")
+    assert done.returncode == 1
+    assert "## 0.2.0" in done.stdout
+
+
+def test_a_release_carries_the_tarball(checkout: Path) -> None:
+    command = checkout / "gh"
+    command.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >called\n')
+    command.chmod(0o755)
+    (checkout / "collection").mkdir()
+    (checkout / "collection" / "labstack-stack-0.2.0.tar.gz").touch()
+    path = f"{checkout}:/usr/bin:/bin"
+    done = run_step("Publish the release", checkout, RELEASE, GITHUB_REF_NAME="v0.2.0", PATH=path)
+    assert done.returncode == 0, done.stderr
+    called = (checkout / "called").read_text().splitlines()
+    assert called[:3] == ["release", "create", "v0.2.0"]
+    assert called[-1] == f"{checkout}/collection/labstack-stack-0.2.0.tar.gz"

@@ -30,7 +30,13 @@ def module(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def specification(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return the arguments with which the module makes its AnsibleModule."""
+    """Return the arguments with which the module makes its AnsibleModule.
+
+    One without a program is an action plugin's documentation; the plugin has the arguments.
+    """
+    if not hasattr(module, "main"):
+        action = importlib.import_module(module.__name__.replace(".modules.", ".action."))
+        return {"argument_spec": action.ARGUMENTS, "supports_check_mode": True}
     read: dict[str, Any] = {}
 
     def note(_: AnsibleModule, argument_spec: dict[str, Any], **others: Any) -> None:

@@ -158,9 +158,9 @@ def test_systems_that_are_not_supported(
 
 
 def test_another_architecture(run_module: RunModule, tree: Tree, facts: dict[str, str]) -> None:
-    facts["architecture"] = "aarch64"
+    facts["architecture"] = "riscv64"
     text = message(run_module, tree)
-    assert "architecture aarch64 is not supported. Supported: x86_64." in text
+    assert "architecture riscv64 is not supported. Supported: x86_64, aarch64." in text
 
 
 def test_the_facts_are_those_of_setup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,6 +259,33 @@ def test_ipv6_and_cgroup_v1(run_module: RunModule, tree: Tree) -> None:
     tree.listens(3000, 4242, table="tcp6")
     tree.process(99, "node", "2:memory:/x\n1:name=systemd:/system.slice/myapp.service", 4242)
     assert "Port 3000 is taken by node (pid 99, unit myapp.service)" in message(run_module, tree)
+
+
+def test_a_process_that_was_started_over_ssh(run_module: RunModule, tree: Tree) -> None:
+    tree.stranger(9090, "python3", "0::/system.slice/ssh.service")
+    text = message(run_module, tree)
+    assert "Port 9090 is taken by python3 (pid 700)." in text
+    assert "sudo kill 700" in text
+    assert "disable" not in text, "who disables ssh locks himself out"
+
+
+def test_a_port_that_is_chosen_twice(run_module: RunModule, tree: Tree) -> None:
+    tree.stranger(9090, "prometheus", "0::/system.slice/prometheus.service")
+    again = {"port": 9090, "owner": "node_exporter.service", "variable": "node_exporter_bind"}
+    text = message(run_module, tree, ports=[*PORTS, again])
+    assert (
+        "Port 9090 is chosen twice: for prometheus (prometheus_listen_address) and for "
+        "node_exporter (node_exporter_bind)." in text
+    )
+    assert "disable" not in text
+
+
+def test_a_port_that_another_service_of_the_stack_leaves(run_module: RunModule, tree: Tree) -> None:
+    tree.stranger(9090, "grafana", "0::/system.slice/grafana-server.service")
+    text = message(run_module, tree)
+    assert "Port 9090 is taken by the stack's own grafana-server" in text
+    assert "sudo systemctl stop grafana-server    # this run starts it again" in text
+    assert "disable" not in text
 
 
 def test_our_own_service(run_module: RunModule, tree: Tree) -> None:
@@ -399,7 +426,7 @@ def test_an_engine_that_is_stopped(run_module: RunModule, tree: Tree) -> None:
 def test_everything_is_reported_at_once(
     run_module: RunModule, tree: Tree, facts: dict[str, str]
 ) -> None:
-    facts["architecture"] = "aarch64"
+    facts["architecture"] = "riscv64"
     tree.memory(GIB // 2)
     tree.stranger(80, "apache2", "0::/system.slice/apache2.service", pid=10)
     tree.stranger(9090, "cockpit-ws", "0::/system.slice/cockpit.service", pid=11)

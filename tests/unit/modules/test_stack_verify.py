@@ -1,4 +1,4 @@
-"""The module stack_verify, against small HTTP and HTTPS servers that play the stack."""
+"""The verification, with the roles' own checks, against small servers that play the stack."""
 
 from __future__ import annotations
 
@@ -20,20 +20,27 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ansible_collections.labstack.stack.plugins.modules import stack_verify as verify
+import yaml
+from ansible_collections.labstack.stack.plugins.action import stack_verify as verify
+from ansible_collections.labstack.stack.plugins.module_utils import http as client
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.unit.conftest import RunModule
+from tests.unit.conftest import ROOT
+from tests.unit.roles.rendering import evaluate
 
 PASSWORDS = {
     "webapp": "webappPassword0123456789",
     "monitoring": "monitoringPassword012345",
     "grafana": "grafanaPassword012345678",
 }
-METRICS = ["node_cpu_seconds_total", "node_memory_MemAvailable_bytes"]
+CHECKS = {
+    path.parts[-3]: yaml.safe_load(path.read_text())
+    for path in sorted(ROOT.glob("roles/*/checks/main.yml"))
+}
+(DASHBOARDS,) = (c["json_values"]["title"] for c in CHECKS["grafana"] if "json_values" in c)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -159,7 +166,14 @@ class Stack:
                 {"data": {"activeTargets": [target, {**target, "scrapePool": "node"}]}}
             ),
             "/api/v1/rules": as_json(
-                {"data": {"groups": [{"name": "node-alerts", "rules": [rule]}]}}
+                {
+                    "data": {
+                        "groups": [
+                            {"name": "node-alerts", "rules": [rule]},
+                            {"name": "prometheus-alerts", "rules": [{**rule, "name": "Watchdog"}]},
+                        ]
+                    }
+                }
             ),
             "/api/v1/status/buildinfo": as_json({}),
         }
@@ -171,7 +185,8 @@ class Stack:
         if not self.open_to_all and request.login() != f"monitor:{PASSWORDS['monitoring']}":
             return 401, {}, "Unauthorized"
         lines = ["# TYPE node_cpu_seconds_total counter", 'node_cpu_seconds_total{cpu="0"} 1.5']
-        return 200, {}, "\n".join([*lines, "node_memory_MemAvailable_bytes 5e+08", ""])
+        lines += ["node_memory_MemAvailable_bytes 5e+08", "node_filesystem_avail_bytes{} 1e+09"]
+        return 200, {}, "\n".join([*lines, ""])
 
     def grafana(self, request: _Handler, path: str, query: dict[str, str], _body: str) -> Answer:
         if path == "/api/health":
@@ -180,7 +195,7 @@ class Stack:
             return as_json({"message": "Invalid username or password"}, 401)
         if path == "/api/search":
             assert query["type"] == "dash-db"
-            return as_json([{"title": "Uso de CPU y memoria"}, {"title": "Node Exporter Full"}])
+            return as_json([{"title": title} for title in DASHBOARDS])
         answers = {
             "/api/user": as_json({"login": "admin"}),
             "/api/datasources/uid/prometheus/health": as_json({"status": "OK", "message": ""}),
@@ -273,32 +288,49 @@ def free_port() -> int:
     return number
 
 
-def options(stack: Stack, **more: Any) -> dict[str, Any]:
+def options(stack: Stack, **servers: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the module's options; `servers` are changed words of some, or None: not there."""
+    known: dict[str, dict[str, Any]] = {
+        "http": {},
+        "https": {"scheme": "https", "user": "admin", "password": PASSWORDS["webapp"]},
+        "prometheus": {
+            "user": "monitor",
+            "password": PASSWORDS["monitoring"],
+            "jobs": ["prometheus", "node"],
+        },
+        "node_exporter": {"user": "monitor", "password": PASSWORDS["monitoring"]},
+        "grafana": {"user": "admin", "password": PASSWORDS["grafana"]},
+    }
+    for name, words in known.items():
+        words["port"] = stack.ports[name]
+    known["mysql"] = {"port": free_port(), "closed": True}
+    for changed, words_or_none in servers.items():
+        known[changed] = {**known[changed], **(words_or_none or {"present": False})}
     return {
         "address": "127.0.0.1",
         "ssh_command": "ssh ubuntu@127.0.0.1",
         "timeout": 0.3,
-        "http_port": stack.ports["http"],
-        "https_port": stack.ports["https"],
-        "webapp_password": PASSWORDS["webapp"],
-        "closed_ports": [free_port()],
-        "prometheus_port": stack.ports["prometheus"],
-        "prometheus_jobs": ["prometheus", "node"],
-        "prometheus_rules": ["node-alerts/HighCPUUsage"],
-        "node_exporter_port": stack.ports["node_exporter"],
-        "node_exporter_metrics": METRICS,
-        "monitoring_user": "monitor",
-        "monitoring_password": PASSWORDS["monitoring"],
-        "grafana_port": stack.ports["grafana"],
-        "grafana_password": PASSWORDS["grafana"],
-        "grafana_dashboards": ["Uso de CPU y memoria", "Node Exporter Full"],
-        **more,
+        "request_timeout": 5.0,
+        "must_hold": True,
+        "servers": known,
+        "roles": str(ROOT / "roles"),
     }
 
 
-def fails(run_module: RunModule, stack: Stack, **more: Any) -> str:
+def passes(given: dict[str, Any], check: bool = False) -> dict[str, Any]:
+    result = verify.look(given, check)
+    assert not result.get("failed"), result["msg"]
+    assert result["changed"] is False
+    return result
+
+
+def names(result: dict[str, Any]) -> list[str]:
+    return [check["name"] for check in result["checks"]]
+
+
+def fails(given: dict[str, Any]) -> str:
     """Return the message of a failure: for every check what was seen, its cause and a command."""
-    result = run_module(verify.main, options(stack, **more))
+    result = verify.look(given)
     assert result.get("failed"), result
     text: str = result["msg"]
     numbers = len(re.findall(r"^\d+\. ", text, re.MULTILINE))
@@ -310,29 +342,27 @@ def fails(run_module: RunModule, stack: Stack, **more: Any) -> str:
 # --- All is well ------------------------------------------------------------------------------
 
 
-def test_all_is_well(run_module: RunModule, stack: Stack) -> None:
-    result = run_module(verify.main, options(stack))
-    assert not result.get("failed"), result["msg"]
-    assert result["changed"] is False
-    assert len(result["checks"]) == 19
+def test_all_is_well(stack: Stack) -> None:
+    result = passes(options(stack))
+    assert result["msg"] == "19 checks passed"
+    assert all(check["passed"] and check["seen"] for check in result["checks"])
     assert result["left_out"] == []
     assert stack.products == {}, "nothing is left behind"
 
 
-def test_no_password_is_ever_shown(run_module: RunModule, stack: Stack) -> None:
-    shown = [run_module(verify.main, options(stack))]
+def test_no_password_is_ever_shown(stack: Stack) -> None:
+    shown = [verify.look(options(stack))]
     stack.instead["grafana GET /api/user"] = as_json({"message": "no"}, 401)
     stack.instead["prometheus GET /-/ready"] = (503, {}, "not ready")
-    shown.append(run_module(verify.main, options(stack)))
+    shown.append(verify.look(options(stack)))
     assert shown[1].get("failed")
     for password in PASSWORDS.values():
         assert password not in json.dumps(shown)
 
 
-def test_parts_can_be_left_out(run_module: RunModule, stack: Stack) -> None:
-    given = options(stack, webapp=False, grafana=False, prometheus=False, closed_ports=[])
-    result = run_module(verify.main, given)
-    assert result["checks"] == [
+def test_parts_can_be_left_out(stack: Stack) -> None:
+    absent = dict.fromkeys(("http", "https", "grafana", "prometheus", "mysql"))
+    assert names(passes(options(stack, **absent))) == [
         "Node Exporter serves its metrics",
         "Node Exporter asks for a password",
     ]
@@ -340,24 +370,24 @@ def test_parts_can_be_left_out(run_module: RunModule, stack: Stack) -> None:
 
 
 def test_a_proxy_of_the_controller_is_not_used(
-    run_module: RunModule, stack: Stack, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
-    assert not run_module(verify.main, options(stack)).get("failed")
+    passes(options(stack))
 
 
-def test_what_has_just_started_gets_time(run_module: RunModule, stack: Stack) -> None:
+def test_what_has_just_started_gets_time(stack: Stack) -> None:
     tries = iter([(503, HTML, "soon"), (502, HTML, "soon")])
     right = (200, HTML, "<h1>Usuarios</h1>")
     stack.instead["https GET /"] = lambda: next(tries, right)
-    assert not run_module(verify.main, options(stack, timeout=5)).get("failed")
+    passes({**options(stack), "timeout": 5})
 
 
-def test_redirects_are_followed(run_module: RunModule, stack: Stack) -> None:
+def test_redirects_are_followed(stack: Stack) -> None:
     to = f"https://127.0.0.1:{stack.ports['https']}/"
     stack.instead["http GET /"] = (301, {"Location": to}, "")
-    assert not run_module(verify.main, options(stack)).get("failed")
+    passes(options(stack))
 
 
 def test_a_login_does_not_follow_to_another_server(stack: Stack) -> None:
@@ -369,37 +399,37 @@ def test_a_login_does_not_follow_to_another_server(stack: Stack) -> None:
 
     with serving(other) as port:
         stack.instead["http GET /"] = (302, {"Location": f"http://localhost:{port}/"}, "")
-        site = verify.Site(f"http://127.0.0.1:{stack.ports['http']}", 2, "admin", "secret")
-        assert site.request("GET", "/").body == "x"
+        site = client.Client(f"http://127.0.0.1:{stack.ports['http']}", 2, "admin", "secret")
+        assert site.ask("GET", "/").body == "x"
     assert seen == [""]
 
 
 # --- The web application ----------------------------------------------------------------------
 
 
-def test_a_page_that_is_no_page(run_module: RunModule, stack: Stack) -> None:
+def test_a_page_that_is_no_page(stack: Stack) -> None:
     stack.instead["http GET /"] = as_json({})
-    text = fails(run_module, stack)
+    text = fails(options(stack))
     assert text.startswith("1 of 19 checks failed:")
     assert "has no html, but application/json" in text
     assert "ssh ubuntu@127.0.0.1 'sudo docker compose -p webapp logs --tail 50 apache'" in text
 
 
-def test_an_application_without_its_database(run_module: RunModule, stack: Stack) -> None:
+def test_an_application_without_its_database(stack: Stack) -> None:
     error = as_json({"error": "database unavailable"}, 503)
     for request in ("GET /readyz", "GET /products", "GET /api/products"):
         stack.instead[f"https {request}"] = error
-    text = fails(run_module, stack)
+    text = fails(options(stack))
     assert text.startswith("3 of 19 checks failed:")
     assert text.count('answers 503: {"error": "database unavailable"}') == 1
     assert "1. health of the application: failed" in text
-    assert "so too: product page, product written, read and deleted" in text
+    assert "also failed: product page, product written, read and deleted" in text
     assert "2. " not in text
     assert "logs --tail 50 flask-app mysql" in text
 
 
-def test_a_product_is_written_over_tls(run_module: RunModule, stack: Stack) -> None:
-    run_module(verify.main, options(stack))
+def test_a_product_is_written_over_tls(stack: Stack) -> None:
+    verify.look(options(stack))
     writing = [r for r in stack.requests if "POST" in r or "DELETE" in r]
     assert writing == ["https POST /api/products", "https DELETE /api/products/1"]
 
@@ -412,22 +442,20 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-def test_a_wrong_password_is_not_tried_for_a_minute(
-    run_module: RunModule, stack: Stack, pauses: list[float]
-) -> None:
-    text = fails(run_module, stack, webapp_password="wrongPassword0123", timeout=60)
+def test_a_wrong_password_is_not_tried_for_a_minute(stack: Stack, pauses: list[float]) -> None:
+    text = fails({**options(stack, webapp={"password": "wrongPassword0123"}), "timeout": 60})
     assert pauses == []
     assert "POST" in text
     assert "answers 401" in text
 
 
-def test_a_product_that_changes_on_the_way(run_module: RunModule, stack: Stack) -> None:
+def test_a_product_that_changes_on_the_way(stack: Stack) -> None:
     stack.instead["https GET /api/products/1"] = as_json({"id": 1, "name": "?"})
-    assert "name is '?'" in fails(run_module, stack)
+    assert "name is '?'" in fails(options(stack))
     assert stack.products == {}, "deleted even when it is not what was written"
 
 
-def test_rows_of_killed_verifications_are_deleted(run_module: RunModule, stack: Stack) -> None:
+def test_rows_of_killed_verifications_are_deleted(stack: Stack) -> None:
     now = int(time.time())
     names = [
         "Café",
@@ -438,36 +466,33 @@ def test_rows_of_killed_verifications_are_deleted(run_module: RunModule, stack: 
     ]
     stack.products = {number: {"id": number, "name": n} for number, n in enumerate(names, 1)}
     stack.next_id = 6
-    assert not run_module(verify.main, options(stack)).get("failed")
+    passes(options(stack))
     assert [row["name"] for row in stack.products.values()] == names[:4]
 
 
-def test_a_long_list_is_not_read_in_full(run_module: RunModule, stack: Stack) -> None:
+def test_a_long_list_is_not_read_in_full(stack: Stack) -> None:
     old = int(time.time()) - 3600
     stack.products = {number: {"id": number, "name": "x"} for number in range(1, 3001)}
     stack.products[2600] = {"id": 2600, "name": f"labstack-verify {old} 00"}
     stack.next_id = 3001
-    assert not run_module(verify.main, options(stack)).get("failed")
+    passes(options(stack))
     assert 2600 not in stack.products
     assert stack.requests.count("https GET /api/products") <= 7
 
 
-def test_check_mode_only_reads(run_module: RunModule, stack: Stack) -> None:
-    result = run_module(verify.main, options(stack), check=True)
-    assert not result.get("failed"), result["msg"]
+def test_check_mode_only_reads(stack: Stack) -> None:
+    result = passes(options(stack), check=True)
+    assert result["msg"] == "18 checks passed, 1 left out in check mode"
     assert result["left_out"] == ["product written, read and deleted"]
     assert all(" GET " in request for request in stack.requests)
 
 
-def test_check_mode_does_not_wait_for_what_does_not_run(
-    run_module: RunModule, stack: Stack, pauses: list[float]
-) -> None:
-    given = options(stack, grafana_port=free_port(), timeout=60)
-    result = run_module(verify.main, given, check=True)
+def test_check_mode_does_not_wait_for_what_does_not_run(stack: Stack, pauses: list[float]) -> None:
+    given = {**options(stack, grafana={"port": free_port()}), "timeout": 60}
+    result = passes(given, check=True)
     assert pauses == []
-    assert not result.get("failed"), result["msg"]
     assert "Grafana is healthy" in result["left_out"]
-    assert "Prometheus is ready" in result["checks"]
+    assert "Prometheus is ready" in names(result)
 
 
 # --- The certificate --------------------------------------------------------------------------
@@ -476,7 +501,8 @@ def test_check_mode_does_not_wait_for_what_does_not_run(
 def tls_problem(pem: Path, address: str = "127.0.0.1") -> str:
     with serving(lambda *_: (200, {}, ""), pem) as port:
         try:
-            verify.certificate_fits(address, port, 2)
+            server = verify.Server(address, 2, port, "https")
+            verify.certificate_holds(verify.Check("webapp", "", server, ""))
         except verify.NeverError as error:
             return str(error)
     return ""
@@ -499,198 +525,193 @@ def test_a_certificate_of_another_time(tmp_path: Path, days: tuple[int, int], wo
 
 
 def test_the_password_goes_to_the_hosts_own_certificate_alone(
-    run_module: RunModule, stack: Stack, good_certificate: Path, tmp_path: Path
+    stack: Stack, good_certificate: Path, tmp_path: Path
 ) -> None:
     own = good_certificate.read_text()
-    result = run_module(verify.main, options(stack, certificate=own))
-    assert "certificate names the address" in result["checks"]
+    result = passes(options(stack, webapp={"certificate": own}))
+    assert "certificate names the address" in names(result)
 
     stack.requests.clear()
     another = certificate(tmp_path, ip("127.0.0.1")).read_text()
-    text = fails(run_module, stack, certificate=another)
+    text = fails(options(stack, webapp={"certificate": another}))
     assert "somebody sits between" in text
     assert "is not the host's, so no password is sent there" in text
     assert "https POST /api/products" not in stack.requests
 
 
-def test_authorities_that_are_not_there_are_told(run_module: RunModule, stack: Stack) -> None:
-    text = fails(run_module, stack, trusted=True, ca_file="/nowhere/ca.pem")
+def test_authorities_that_are_not_there_are_told(stack: Stack) -> None:
+    text = fails(options(stack, webapp={"trusted": True, "ca_file": "/nowhere/ca.pem"}))
     assert "no authorities to check the certificate by" in text
     assert "/nowhere/ca.pem" in text
 
 
-def test_a_certificate_that_must_be_trusted(
-    run_module: RunModule, stack: Stack, good_certificate: Path
-) -> None:
-    text = fails(run_module, stack, trusted=True)
+def test_a_certificate_that_must_be_trusted(stack: Stack, good_certificate: Path) -> None:
+    text = fails(options(stack, webapp={"trusted": True}))
     assert "certificate is trusted: failed" in text
     assert "self-signed certificate" in text
     assert "systemctl start labstack-certificate" in text
     # It is its own authority.
-    result = run_module(verify.main, options(stack, trusted=True, ca_file=str(good_certificate)))
-    assert "certificate is trusted" in result["checks"]
+    own = {"trusted": True, "ca_file": str(good_certificate)}
+    assert "certificate is trusted" in names(passes(options(stack, webapp=own)))
 
 
-def test_a_file_of_authorities_that_is_not_there(run_module: RunModule, stack: Stack) -> None:
-    text = fails(run_module, stack, trusted=True, ca_file="/nonexistent/ca.pem", timeout=0)
-    assert "/nonexistent/ca.pem" in text
-
-
-def test_a_port_without_tls(run_module: RunModule, stack: Stack) -> None:
-    text = fails(run_module, stack, https_port=stack.ports["http"])
+def test_a_port_without_tls(stack: Stack) -> None:
+    text = fails(options(stack, webapp={"port": stack.ports["http"]}))
     assert f"no TLS on port {stack.ports['http']}" in text
 
 
 # --- Ports, Prometheus, Node Exporter ---------------------------------------------------------
 
 
-def test_a_port_that_should_be_closed(
-    run_module: RunModule, stack: Stack, pauses: list[float]
-) -> None:
+def test_a_port_that_should_be_closed(stack: Stack, pauses: list[float]) -> None:
     port = stack.ports["grafana"]
-    text = fails(run_module, stack, closed_ports=[port], timeout=60)
+    text = fails({**options(stack, mysql={"port": port}), "timeout": 60})
     assert pauses == [], "waiting does not close a port"
     assert f"port {port} of 127.0.0.1 can be reached from here" in text
     assert f"ssh ubuntu@127.0.0.1 \"sudo ss -ltnp 'sport = :{port}'\"" in text
 
 
-def test_interfaces_without_a_password(run_module: RunModule, stack: Stack) -> None:
+def test_interfaces_without_a_password(stack: Stack) -> None:
     stack.open_to_all = True
-    text = fails(run_module, stack, timeout=60)
+    text = fails({**options(stack), "timeout": 60})
     assert text.startswith("2 of 19")
-    assert text.count("can be read without a password") == 2
+    assert text.count("can be read from here, without a password") == 2
 
 
-def test_without_a_monitoring_user_nobody_is_asked(run_module: RunModule, stack: Stack) -> None:
+def test_without_a_monitoring_user_nobody_is_asked(stack: Stack) -> None:
     stack.open_to_all = True
-    result = run_module(verify.main, options(stack, monitoring_user=""))
-    assert not result.get("failed"), result["msg"]
+    nobody = {"user": ""}
+    result = passes(options(stack, prometheus=nobody, node_exporter=nobody))
     assert len(result["checks"]) == 17
 
 
 @pytest.mark.parametrize("health", ["down", "unknown"])
-def test_a_target_that_is_not_up(run_module: RunModule, stack: Stack, health: str) -> None:
+def test_a_target_that_is_not_up(stack: Stack, health: str) -> None:
     target = {"scrapeUrl": "http://x:9100/metrics", "health": health, "lastError": "refused"}
     targets = [
         {**target, "scrapePool": "node"},
         {**target, "scrapePool": "prometheus", "health": "up"},
     ]
     stack.instead["prometheus GET /api/v1/targets"] = as_json({"data": {"activeTargets": targets}})
-    text = fails(run_module, stack)
+    text = fails(options(stack))
     assert f"target node http://x:9100/metrics is {health} (refused)" in text
-    may_be_down = options(stack, prometheus_jobs_may_be_down=["node"])
-    assert not run_module(verify.main, may_be_down).get("failed")
+    passes(options(stack, prometheus={"may_be_down": ["node"]}))
 
 
-def test_a_job_without_a_target(run_module: RunModule, stack: Stack) -> None:
+def test_a_job_without_a_target(stack: Stack) -> None:
     jobs = ["prometheus", "node", "mysqld"]
-    assert "no target of the job mysqld" in fails(run_module, stack, prometheus_jobs=jobs)
+    assert "no target of the job mysqld" in fails(options(stack, prometheus={"jobs": jobs}))
 
 
-def test_a_rule_that_is_missing(run_module: RunModule, stack: Stack) -> None:
-    text = fails(run_module, stack, prometheus_rules=["node-alerts/DiskFull"])
-    assert "missing: node-alerts/DiskFull; loaded: node-alerts/HighCPUUsage" in text
+def test_a_rule_that_is_missing(stack: Stack) -> None:
+    stack.instead["prometheus GET /api/v1/rules"] = as_json({"data": {"groups": []}})
+    text = fails(options(stack))
+    assert "missing: node-alerts/HighCPUUsage, prometheus-alerts/Watchdog; loaded: none" in text
 
 
-def test_a_rule_that_cannot_be_evaluated(run_module: RunModule, stack: Stack) -> None:
+def test_a_rule_that_cannot_be_evaluated(stack: Stack) -> None:
     rule = {"name": "HighCPUUsage", "health": "err", "lastError": "many-to-many matching"}
+    good = {"name": "prometheus-alerts", "rules": [{"name": "Watchdog", "health": "ok"}]}
     stack.instead["prometheus GET /api/v1/rules"] = as_json(
-        {"data": {"groups": [{"name": "node-alerts", "rules": [rule]}]}}
+        {"data": {"groups": [{"name": "node-alerts", "rules": [rule]}, good]}}
     )
-    assert "node-alerts/HighCPUUsage fails: many-to-many" in fails(run_module, stack)
+    assert "node-alerts/HighCPUUsage fails: many-to-many" in fails(options(stack))
 
 
-def test_a_metric_that_is_missing(run_module: RunModule, stack: Stack) -> None:
-    metrics = [*METRICS, "node_filesystem_avail_bytes", "node_cpu"]
-    text = fails(run_module, stack, node_exporter_metrics=metrics)
-    assert "missing: node_filesystem_avail_bytes, node_cpu" in text
+def test_a_metric_that_is_missing(stack: Stack) -> None:
+    text = "node_cpu_seconds_total_of_others 1\nnode_memory_MemAvailable_bytes 5e+08\n"
+    stack.instead["node_exporter GET /metrics"] = (200, {}, text)
+    nobody = options(stack, node_exporter={"user": ""})
+    assert "missing: node_cpu_seconds_total, node_filesystem_avail_bytes" in fails(nobody)
 
 
 # --- Grafana ----------------------------------------------------------------------------------
 
 
-def test_a_changed_grafana_password(run_module: RunModule, stack: Stack) -> None:
-    text = fails(run_module, stack, grafana_password="otherPassword0123", timeout=60)
+def test_a_changed_grafana_password(stack: Stack) -> None:
+    text = fails({**options(stack, grafana={"password": "otherPassword0123"}), "timeout": 60})
     assert "Grafana takes the login: failed" in text
     assert "   -> ./lab run ansible-playbook site.yml" in text
 
 
-def test_a_data_source_that_does_not_work(run_module: RunModule, stack: Stack) -> None:
+def test_a_data_source_that_does_not_work(stack: Stack) -> None:
     stack.instead["grafana GET /api/datasources/uid/prometheus/health"] = as_json(
         {"status": "ERROR", "message": "401 Unauthorized"}
     )
-    assert "ERROR: 401 Unauthorized" in fails(run_module, stack)
+    assert "status: ERROR (401 Unauthorized)" in fails(options(stack))
 
 
-def test_a_dashboard_that_is_missing(run_module: RunModule, stack: Stack) -> None:
-    text = fails(run_module, stack, grafana_dashboards=["Espacio en disco"])
-    assert "missing: Espacio en disco; there: Node Exporter Full, Uso de CPU y memoria" in text
+def test_a_dashboard_that_is_missing(stack: Stack) -> None:
+    there = [{"title": title} for title in DASHBOARDS if title != "Espacio en disco"]
+    stack.instead["grafana GET /api/search"] = as_json(there)
+    text = fails(options(stack))
+    assert "missing: Espacio en disco; there: Alertas, " in text
 
 
-def test_a_database_that_is_broken(run_module: RunModule, stack: Stack) -> None:
+def test_a_database_that_is_broken(stack: Stack) -> None:
     stack.instead["grafana GET /api/health"] = as_json({"database": "failing"})
-    assert "database: failing" in fails(run_module, stack)
+    assert "database: failing" in fails(options(stack))
 
 
 # --- Whatever answers -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answer", [as_json([1, "x"]), as_json(None), (200, JSON, "<html>")])
-def test_answers_of_an_unknown_shape(run_module: RunModule, stack: Stack, answer: Answer) -> None:
+def test_answers_of_an_unknown_shape(stack: Stack, answer: Answer) -> None:
     """A finding with its cause, never a traceback."""
     for request in ("GET /api/health", "GET /api/search"):
         stack.instead[f"grafana {request}"] = answer
     stack.instead["prometheus GET /api/v1/targets"] = answer
     stack.instead["https GET /api/products"] = answer
-    assert fails(run_module, stack).startswith("4 of 19")
+    assert fails(options(stack)).startswith("4 of 19")
 
 
-def test_a_service_that_is_stopped_is_told_once(run_module: RunModule, stack: Stack) -> None:
+def test_a_service_that_is_stopped_is_told_once(stack: Stack) -> None:
     port = free_port()
-    text = fails(run_module, stack, grafana_port=port)
+    text = fails(options(stack, grafana={"port": port}))
     assert text.startswith("4 of 19 checks failed:")
     assert text.count(f"nothing listens on port {port}") == 1
-    assert "so too: Grafana takes the login, Grafana reads Prometheus, dashboards are there" in text
+    assert (
+        "also failed: Grafana takes the login, Grafana reads Prometheus, dashboards are there"
+        in text
+    )
     assert "cause: the service is stopped or has failed" in text
     assert "sudo journalctl -u grafana-server -n 50" in text
 
 
-def test_nothing_runs(run_module: RunModule, stack: Stack) -> None:
+def test_nothing_runs(stack: Stack) -> None:
     port = free_port()
-    ports = ("http_port", "https_port", "prometheus_port", "node_exporter_port", "grafana_port")
-    given = {**dict.fromkeys(ports, port), "closed_ports": []}
-    text = fails(run_module, stack, **given)
+    servers = ("http", "https", "prometheus", "node_exporter", "grafana")
+    text = fails(options(stack, **{name: {"port": port} for name in servers}, mysql=None))
     assert f"nothing listens on port {port}" in text
     assert "Nothing runs there. To bring it up: ./lab run ansible-playbook site.yml" in text
 
 
-def test_a_server_that_says_nothing(run_module: RunModule, stack: Stack) -> None:
+def test_a_server_that_says_nothing(stack: Stack) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
-        text = fails(run_module, stack, grafana_port=port, request_timeout=0.2)
+        text = fails({**options(stack, grafana={"port": port}), "request_timeout": 0.2})
     assert text.count(f"port {port} of 127.0.0.1 does not answer within 0.2 s") == 1
     assert f"the security group does not let {port} in from here" in text
 
 
-def test_a_name_that_does_not_exist(
-    run_module: RunModule, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_does_not_exist(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_args: object, **_more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    text = fails(run_module, stack, address="no.such.host")
+    text = fails({**options(stack), "address": "no.such.host"})
     assert text.count("the name no.such.host cannot be resolved") == 1
     assert "stack_address" in text
 
 
 def test_ipv6_addresses_are_written_in_brackets() -> None:
-    assert verify.url_host("2001:db8::1") == "[2001:db8::1]"
-    assert verify.url_host("203.0.113.7") == "203.0.113.7"
-    assert verify.url_host("ec2.example") == "ec2.example"
+    assert client.url_host("2001:db8::1") == "[2001:db8::1]"
+    assert client.url_host("203.0.113.7") == "203.0.113.7"
+    assert client.url_host("ec2.example") == "ec2.example"
 
 
-def test_checks_run_at_the_same_time(run_module: RunModule, stack: Stack) -> None:
+def test_checks_run_at_the_same_time(stack: Stack) -> None:
     requests = ("http GET /", "https GET /", "https GET /products", "https GET /readyz")
     met = threading.Barrier(len(requests), timeout=10)
 
@@ -700,5 +721,38 @@ def test_checks_run_at_the_same_time(run_module: RunModule, stack: Stack) -> Non
 
     for request in requests:
         stack.instead[request] = together
-    run_module(verify.main, options(stack))
+    verify.look(options(stack))
     assert not met.broken
+
+
+# --- The roles' data --------------------------------------------------------------------------
+
+
+def test_a_report_gets_the_failures_too(stack: Stack) -> None:
+    given = {**options(stack, grafana={"password": "otherPassword0123"}), "must_hold": False}
+    result = verify.look(given)
+    assert not result.get("failed")
+    (login,) = (c for c in result["checks"] if c["name"] == "Grafana takes the login")
+    assert login["passed"] is False
+    assert "answers 401" in login["seen"]
+    assert login["command"] == "./lab run ansible-playbook site.yml"
+    assert result["msg"].startswith("16 checks passed, 3 failed")
+
+
+def test_a_word_that_no_check_has_is_told_with_its_file(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "grafana/checks/main.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text("- {name: x, server: grafana, cause: y, pathh: /}")
+    with pytest.raises(ValueError, match=r"roles/grafana/checks/main\.yml, x: .*'pathh'"):
+        verify.look({**options(stack), "roles": str(tmp_path)})
+
+
+def test_nothing_to_look_at_is_no_success(stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no server of verify_servers has a check"):
+        verify.look({**options(stack), "roles": str(tmp_path)})
+
+
+def test_every_check_names_a_server_of_the_stack() -> None:
+    servers = evaluate("verify", "verify_servers")
+    wanted = {check["server"] for checks in CHECKS.values() for check in checks}
+    assert wanted == set(servers)

@@ -26,6 +26,17 @@ import yaml
 from tests.unit.conftest import ROOT
 
 PROGRAM = b"#!/bin/sh\necho 'tool, version 1.2.3'\n"
+# Beside the play; a.conf.j2 extends one of its own and imports one of the collection.
+SOURCES = {
+    "templates/base.j2": "# base\n{% block body %}\n{% endblock %}\n",
+    "templates/a.conf.j2": (
+        "{% extends 'base.j2' %}\n{% from 'systemd.j2' import argument %}\n"
+        "{% block body %}\na={{ argument('5%') }}\n{% endblock %}\n"
+    ),
+    "templates/s.j2": "line: 1\npassword: {{ result.secrets.password }}\n",
+    "files/parts/one": "A {{ braces }} stay\n",
+    "files/parts/two": "2\n",
+}
 
 
 def interpreters() -> list[str]:
@@ -94,8 +105,10 @@ def play(tmp_path: Path, upstream: dict[str, str]) -> list[dict[str, Any]]:
     host = tmp_path / "host"
     host.mkdir()
     (host / "bin").mkdir()
-    tool = str(host / "bin" / "tool")
-    secret_content = "line: 1\npassword: {{ result.secrets.password }}\n"
+    for name, text in SOURCES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     return [
         {
             "hosts": "localhost",
@@ -114,30 +127,33 @@ def play(tmp_path: Path, upstream: dict[str, str]) -> list[dict[str, Any]]:
                     "no_log": True,
                 },
                 {
-                    "labstack.stack.release_binary": {
-                        "name": "tool",
-                        "version": "1.2.3",
-                        "binaries": [{"member": "*/tool", "dest": tool}],
-                        **upstream,
-                    }
-                },
-                {
-                    "labstack.stack.config_files": {
-                        "directories": [{"path": str(host / "etc")}],
+                    "labstack.stack.files": {
+                        "directories": [{"path": str(host / "conf.d")}],
                         "files": [
-                            {"path": str(host / "etc" / "s"), "secret_content": secret_content},
-                            {
-                                "path": str(host / "etc" / "a.conf"),
-                                "content": "a: 1\n",
-                                "validate": [tool, "check", "%s"],
-                            },
+                            {"src": "parts/", "dest": f"{host}/conf.d/", "replace": {"A": "B"}},
+                            {"dest": str(host / "conf.d" / "gone"), "state": "absent"},
                         ],
                     }
                 },
                 {
-                    "labstack.stack.converged_service": {
+                    "labstack.stack.service": {
                         "name": "tool",
-                        "restart_on": [tool, str(host / "etc")],
+                        "release": {
+                            "version": "1.2.3",
+                            "directory": str(host / "bin"),
+                            **upstream,
+                        },
+                        "directories": [{"path": str(host / "etc")}],
+                        "files": [
+                            {"template": "s.j2", "dest": str(host / "etc" / "s"), "secret": True},
+                            {
+                                "template": "a.conf.j2",
+                                "dest": str(host / "etc" / "a.conf"),
+                                "validate": "tool check %s",
+                            },
+                        ],
+                        "restart_on": ["a.conf", str(host / "conf.d")],
+                        "reload_on": ["s"],
                         "settle": 0.1,
                     }
                 },
@@ -176,10 +192,14 @@ def test_a_play_converges_once(
         secret = tmp_path / "host" / "secrets" / "password"
         assert not secret.exists() or secret.read_text() not in output
         report = json.loads(process.stdout[process.stdout.index("{\n") :])
-        tasks = report["plays"][0]["tasks"][:4]
+        tasks = report["plays"][0]["tasks"][:3]
         return [task["hosts"]["localhost"]["changed"] for task in tasks]
 
-    assert run("--check") == [True] * 4
-    assert run() == [True] * 4
-    assert run() == [False] * 4
-    assert run("--check") == [False] * 4
+    assert run("--check") == [True] * 3
+    assert run() == [True] * 3
+    assert run() == [False] * 3
+    assert run("--check") == [False] * 3
+    host = tmp_path / "host"
+    assert (host / "etc" / "a.conf").read_text() == '# base\na="5%%"\n'
+    assert (host / "conf.d" / "one").read_text() == "B {{ braces }} stay\n"
+    assert {path.name for path in (host / "conf.d").iterdir()} == {"one", "two"}

@@ -80,6 +80,7 @@ class Host:
             "directory": str(self.trusted),
             "state": str(self.state),
             "image_folder": str(self.image),
+            "python": "3.13-slim",
             "uid": 10002,
             "gid": os.getegid(),
             "project": "webapp",

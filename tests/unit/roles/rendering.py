@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import lookup_loader
+from ansible.plugins.loader import action_loader
 from ansible.template import Templar, trust_as_template
 
 from tests.role_readme import REPOSITORY, ROLES
 
 SAMPLES = Path(__file__).parent / "samples.yml"
+_WRITERS = ("labstack.stack.service", "labstack.stack.files")
 
 
 @cache
 def _loader() -> DataLoader:
     """Return a loader of files below the repository; conftest.py has made the plugins known."""
-    assert lookup_loader.has_plugin("ansible.builtin.template")
     loader = DataLoader()
     loader.set_basedir(str(REPOSITORY))
     return loader
@@ -55,15 +55,74 @@ def evaluate(role: str, expression: str, **overrides: object) -> Any:
     return templar.template(trust_as_template("{{ " + expression + " }}"))
 
 
+class _Task:
+    """What the action plugins ask of a task: its arguments, and where its files are."""
+
+    def __init__(self, role: str, arguments: dict[str, Any]) -> None:
+        self.args = arguments
+        self._path = [str(ROLES / role), str(ROLES / role / "tasks")]
+
+    def get_search_path(self) -> list[str]:
+        return self._path
+
+
+def arguments_of(role: str, task: dict[str, Any], **overrides: object) -> dict[str, Any]:
+    """Return what the module of a task gets on the host: `labstack.stack.service` or `files`.
+
+    Raises:
+        ansible.errors.AnsibleError: an undefined variable, or another fault of a template.
+    """
+    (name,) = [key for key in task if key in _WRITERS]
+    known = variables(role, **overrides)
+    known |= {"role_name": role, "role_path": str(ROLES / role)} | task.get("vars", {})
+    templar = Templar(loader=_loader(), variables=known)
+    action = action_loader.get(
+        name,
+        task=_Task(role, templar.template(task[name])),
+        connection=None,
+        play_context=None,
+        loader=_loader(),
+        templar=templar,
+        shared_loader_obj=None,
+    )
+    arguments: dict[str, Any] = action.module_arguments(known)
+    return arguments
+
+
+def written_arguments(role: str, tasks: str, *names: str, **overrides: object) -> dict[str, Any]:
+    """Return what the module of the first task of those modules in a task file gets on the host.
+
+    Raises:
+        ansible.errors.AnsibleError: an undefined variable, or another fault of a template.
+    """
+    path = ROLES / role / "tasks" / tasks
+    entries = _loader().load_from_file(str(path), trusted_as_template=True)
+    task = next(entry for entry in entries if any(name in entry for name in names))
+    return arguments_of(role, task, **overrides)
+
+
+def written(role: str, tasks: str = "main.yml", **overrides: object) -> dict[str, dict[str, Any]]:
+    """Return the files that the first service or files task of a task file writes, by path.
+
+    Raises:
+        ansible.errors.AnsibleError: an undefined variable, or another fault of a template.
+    """
+    arguments = written_arguments(role, tasks, *_WRITERS, **overrides)
+    files = {file["dest"]: file for file in arguments["files"]}
+    if "unit" in arguments:
+        files["unit"] = arguments["unit"]
+    return files
+
+
 def render(role: str, template: str, **overrides: object) -> str:
-    """Return the text of roles/<role>/templates/<template>.
+    """Return the text of roles/<role>/templates/<template>, as `labstack.stack.files` has it.
 
     Raises:
         ansible.errors.AnsibleError: an undefined variable, or another fault of the template.
     """
-    path = ROLES / role / "templates" / template
-    text = evaluate(role, f"lookup('ansible.builtin.template', '{path}')", **overrides)
-    return str(text)
+    task = {"labstack.stack.files": {"files": [{"template": template, "dest": "/etc/x"}]}}
+    (file,) = arguments_of(role, task, **overrides)["files"]
+    return str(file["content"])
 
 
 def templates() -> list[tuple[str, str]]:

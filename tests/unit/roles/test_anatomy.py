@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.role_readme import load_spec, role_directories, stale
+from tests.unit.roles.rendering import written_arguments
 
 ROLES = role_directories()
 MAIN_LINES = 40
@@ -98,7 +99,7 @@ def test_no_task_looks_away(role: Path) -> None:
 
 @each_role
 def test_restarts_do_not_hang_on_a_lost_run(role: Path) -> None:
-    """A handler is lost with the run that notified it; converged_service looks at the process."""
+    """A handler is lost with the run that notified it; the module service looks at the process."""
     assert not (role / "handlers").exists()
     notifying = [p.name for p in task_files(role) for t in tasks_in(read(p) or []) if "notify" in t]
     assert notifying == []
@@ -176,3 +177,18 @@ def test_meta_describes_the_role(role: Path) -> None:
 
 def test_readmes_are_up_to_date() -> None:
     assert [str(path) for path in stale()] == [], "write them: python -m tests.role_readme"
+
+
+@each_role
+def test_what_restarts_a_service_is_a_file_of_its_task(role: Path) -> None:
+    """Names are resolved on the host; one that fits nothing, or two files, would end the run."""
+    name = "labstack.stack.service"
+    for file in task_files(role):
+        for task in (task for task in tasks_in(read(file) or []) if name in task):
+            arguments = written_arguments(role.name, file.name, name)
+            places = [entry["dest"] for entry in arguments.get("files") or []]
+            places += [entry["path"] for entry in arguments.get("directories") or []]
+            named = [*(task[name].get("restart_on") or []), *(task[name].get("reload_on") or [])]
+            for entry in (entry for entry in named if not entry.startswith("/")):
+                found = [place for place in places if place.rstrip("/").rsplit("/", 1)[1] == entry]
+                assert len(found) == 1, f"{file.name}: {entry} is {found}"

@@ -34,7 +34,12 @@ def test_grafana_and_the_verification_follow() -> None:
     (source,) = evaluate("grafana", "__grafana_datasources", **ON)
     assert source["url"] == "https://localhost:9090"
     assert source["jsonData"]["tlsSkipVerify"] is True
-    assert evaluate("verify", "verify_monitoring_tls", **ON) is True
+    servers = evaluate("verify", "verify_servers", **ON)
+    assert {name for name, server in servers.items() if server.get("scheme") == "https"} == {
+        "https",
+        "prometheus",
+        "node_exporter",
+    }
     (source,) = evaluate("grafana", "__grafana_datasources")
     assert source["url"] == "http://localhost:9090"
     assert "tlsSkipVerify" not in source["jsonData"]

@@ -24,12 +24,6 @@ def test_without_users_the_file_is_still_valid() -> None:
     assert yaml.safe_load(web) == {"basic_auth_users": {}}
 
 
-def test_go_collects_garbage_before_the_kernel_kills() -> None:
-    service = unit(node_exporter_memory_max="64M")
-    assert service["MemoryMax"] == ["64M"]
-    assert service["Environment"] == [f"GOMEMLIMIT={64 * 1024 * 1024 * 9 // 10}"]
-
-
 def test_regular_expressions_survive_systemd() -> None:
     (command,) = unit(node_exporter_interfaces_exclude=r'^ve"th\d+%i$')["ExecStart"]
     # systemd turns \\ into \, \" into ", %% into % and $$ into $ again.

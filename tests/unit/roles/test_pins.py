@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 
 from tests.role_readme import REPOSITORY
+from tests.unit.roles.rendering import evaluate
 
 VERSIONS = REPOSITORY / "group_vars" / "all" / "versions.yml"
 TEXT = VERSIONS.read_text(encoding="utf-8")
@@ -51,10 +54,24 @@ def tracked_files() -> list[Path]:
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_version_has_a_renovate_comment(component: str) -> None:
-    comment = rf"# renovate: datasource=\S+ depName=\S+.*\n{component}_version: "
-    assert re.search(comment, TEXT), f"above {component}_version"
+def renovates() -> list[re.Match[str]]:
+    """What renovate.json's own expressions find in the file."""
+    managers = json.loads((REPOSITORY / "renovate.json").read_text())["customManagers"]
+    # JavaScript names a group (?<name>…), Python (?P<name>…).
+    expressions = [text.replace("(?<", "(?P<") for m in managers for text in m["matchStrings"]]
+    return [found for text in expressions for found in re.finditer(text, TEXT)]
+
+
+def test_renovate_finds_every_version_and_every_image() -> None:
+    wanted = [str(value) for name, value in PINS.items() if name.endswith(("_version", "_tag"))]
+    assert sorted(found["currentValue"] for found in renovates()) == sorted(wanted)
+
+
+def test_renovate_finds_the_digests() -> None:
+    digests = [value for name, value in PINS.items() if name.endswith("_digest")]
+    assert digests
+    found = [match["currentDigest"] for match in renovates() if "_digest" in match[0]]
+    assert sorted(found) == sorted(digests)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -62,13 +79,39 @@ def test_version_is_exact(component: str) -> None:
     assert re.fullmatch(r"\d+(\.\d+)+([-+.][\w.]+)?", str(PINS[f"{component}_version"]))
 
 
-def test_tarballs_have_a_checksum_beside_the_version() -> None:
-    checksums = [name for name in PINS if name.endswith("_sha256")]
-    assert checksums
-    for name in checksums:
-        assert re.fullmatch(r"[0-9a-f]{64}", PINS[name]), name
-        version = name.replace("_sha256", "_version")
-        assert re.search(rf"^{version}: .*\n(#.*\n)?{name}: ", TEXT, re.MULTILINE), name
+# Grafana comes as a package of a signed repository.
+TARBALLS = [component for component in COMPONENTS if component != "grafana"]
+
+
+@pytest.mark.parametrize("component", TARBALLS)
+def test_a_tarball_has_checksums_beside_its_version(component: str) -> None:
+    checksums = PINS[f"{component}_checksums"]
+    assert "amd64" in checksums
+    for architecture, checksum in checksums.items():
+        assert architecture in {"amd64", "arm64"}
+        assert re.fullmatch(r"[0-9a-f]{64}", checksum)
+    beside = rf"^{component}_version: .*\n{component}_checksums:\n"
+    assert re.search(beside, TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("component", TARBALLS)
+def test_a_host_gets_the_tarball_of_its_architecture(component: str) -> None:
+    url, sha256 = f"{component}_url", f"{component}_sha256"
+    assert evaluate(component, url).endswith(".linux-amd64.tar.gz")
+    assert evaluate(component, sha256) == PINS[f"{component}_checksums"]["amd64"]
+    arm: dict[str, Any] = {"ansible_facts": {"architecture": "aarch64"}}
+    assert evaluate(component, url, **arm).endswith(".linux-arm64.tar.gz")
+    if "arm64" in PINS[f"{component}_checksums"]:
+        assert evaluate(component, sha256, **arm) == PINS[f"{component}_checksums"]["arm64"]
+    else:
+        with pytest.raises(AnsibleError, match=f"{component}_checksums has no checksum for arm64"):
+            evaluate(component, sha256, **arm)
+
+
+def test_a_checksum_of_ones_own_wins() -> None:
+    """As it was set before checksums were kept by architecture."""
+    mine = "0" * 64
+    assert evaluate("prometheus", "prometheus_sha256", prometheus_sha256=mine) == mine
 
 
 def test_dashboards_have_revision_and_checksum() -> None:

@@ -9,12 +9,17 @@ import yaml
 from ansible.errors import AnsibleError
 
 from tests.role_readme import ROLES
-from tests.unit.roles.rendering import evaluate, parse_unit, render
+from tests.unit.roles.rendering import evaluate, parse_unit, render, written
 
 
 def config(**overrides: object) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(render("prometheus", "prometheus.yml.j2", **overrides))
     return loaded
+
+
+def files_of(**overrides: object) -> dict[str, dict[str, Any]]:
+    """Return what the role writes, by path."""
+    return written("prometheus", "service.yml", **overrides)
 
 
 def test_the_documents_jobs_are_scraped_every_5_seconds_with_a_password() -> None:
@@ -27,8 +32,10 @@ def test_the_documents_jobs_are_scraped_every_5_seconds_with_a_password() -> Non
 
 
 def test_the_password_itself_is_in_no_template() -> None:
-    files = ("prometheus.yml.j2", "web.yml.j2", "rules.yml.j2", "prometheus.service.j2")
-    assert "sampleMonitoringPassword" not in "".join(render("prometheus", file) for file in files)
+    files = files_of()
+    (name,) = [name for name, file in files.items() if "sampleMonitoringPassword" in str(file)]
+    assert name == "/etc/prometheus/scrape_password"
+    assert "secret_content" in files[name]
 
 
 def test_more_jobs() -> None:
@@ -58,11 +65,13 @@ def test_every_exporter_of_the_host_brings_its_jobs() -> None:
     assert names(stack_exporters=every) == [*document, "mysql", "apache", "web", "ssh"]
 
 
-def test_an_exporter_without_a_verified_checksum_is_left_out() -> None:
-    chosen = evaluate("prometheus", "stack_exporters")
-    assert "apache_exporter" not in chosen
-    chosen = evaluate("prometheus", "stack_exporters", apache_exporter_sha256="0" * 64)
-    assert "apache_exporter" in chosen
+def test_the_pages_host_is_measured_by_every_exporter() -> None:
+    assert evaluate("prometheus", "stack_exporters") == [
+        "container_metrics",
+        "mysqld_exporter",
+        "apache_exporter",
+        "blackbox_exporter",
+    ]
 
 
 def test_an_exporter_looks_on_prometheuss_behalf() -> None:
@@ -84,22 +93,16 @@ def test_alerts_go_to_alertmanager() -> None:
 
 
 def test_rules_by_concern_are_delivered_as_they_are_tested() -> None:
-    files = evaluate("prometheus", "__prometheus_rule_files", role_path=str(ROLES / "prometheus"))
-    names = {path.name for path in (ROLES / "prometheus/files/rules.d").glob("*.yml")}
-    assert {file["path"] for file in files} == {f"/etc/prometheus/rules.d/{name}" for name in names}
-    for file in files:
-        path = ROLES / "prometheus/files/rules.d" / file["path"].rsplit("/", 1)[1]
+    files = files_of()
+    for path in (ROLES / "prometheus/files/rules.d").glob("*.yml"):
+        file = files[f"/etc/prometheus/rules.d/{path.name}"]
         assert file["content"] == path.read_text(encoding="utf-8")
 
 
 def test_runbooks_may_be_somewhere_else() -> None:
-    (first, *_) = evaluate(
-        "prometheus",
-        "__prometheus_rule_files",
-        role_path=str(ROLES / "prometheus"),
-        prometheus_runbooks_url="https://git.example.net/runbooks.md",
-    )
-    assert "runbook_url: https://git.example.net/runbooks.md#apachedown" in first["content"]
+    files = files_of(prometheus_runbooks_url="https://git.example.net/runbooks.md")
+    content = files["/etc/prometheus/rules.d/apache.yml"]["content"]
+    assert "runbook_url: https://git.example.net/runbooks.md#apachedown" in content
 
 
 def test_without_a_scrape_user_no_job_sends_a_password() -> None:
@@ -118,7 +121,7 @@ def test_a_job_may_be_down_when_it_says_so() -> None:
 
 
 def test_alert_is_the_documents() -> None:
-    (group,) = yaml.safe_load(render("prometheus", "rules.yml.j2"))["groups"]
+    (group,) = yaml.safe_load(files_of()["/etc/prometheus/rules.yml"]["content"])["groups"]
     assert group["name"] == "node-alerts"
     assert group["rules"] == [
         {
@@ -140,8 +143,8 @@ def test_more_rules_are_data() -> None:
         {"name": "a", "interval": "1m", "rules": [{"record": "x", "expr": 'up{job="node"} == 0'}]},
         {"name": "b", "rules": [{"alert": "B", "expr": "up == 0", "for": "10m"}]},
     ]
-    text = render("prometheus", "rules.yml.j2", prometheus_extra_rule_groups=groups)
-    assert yaml.safe_load(text)["groups"][1:] == groups
+    text = render("prometheus", "extra_rule_groups.yml.j2", prometheus_extra_rule_groups=groups)
+    assert yaml.safe_load(text)["groups"] == groups
 
 
 def test_retention_is_limited_by_time_and_size() -> None:

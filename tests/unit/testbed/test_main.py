@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -48,3 +52,48 @@ def test_purge_installs_no_engine(stopped: mock.Mock) -> None:
     stopped.installed.return_value = False
     down(purge=True)
     stopped.ensure.assert_not_called()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+@pytest.mark.parametrize("first", [0, 65534])
+def test_the_lock_is_every_users(monkeypatch: pytest.MonkeyPatch, mask: int, first: int) -> None:
+    """Whoever made the lock file, and whatever the umask was: others take it too."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o1777)
+    monkeypatch.setattr(testbed, "LOCK", folder / "lock")
+    for user in (first, 65534 - first):
+        child = os.fork()
+        if child == 0:
+            try:
+                os.umask(mask)
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+                with testbed._alone():
+                    os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0, f"user {user}"
+    shutil.rmtree(folder)
+
+
+def test_the_lab_is_the_environments(stopped: mock.Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABSTACK_LAB", "mine")
+    monkeypatch.setattr("testbed.__main__.mirror.REGISTRY_IMAGES", {})
+    stopped.running.return_value = mock.Mock()
+    for arguments, lab in (([], "mine"), (["--lab", "other"], "other")):
+        monkeypatch.setattr("sys.argv", ["testbed", "down", "--keep", *arguments])
+        assert testbed.main() == 0
+        assert testbed.host.down.call_args.args[1] == lab  # type: ignore[attr-defined]
+
+
+def test_another_users_engine_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    pid.write_text(f"{os.getpid()}\n")
+    monkeypatch.setattr(engine, "PID_FILE", pid)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert not engine.stop()
+    assert pid.exists()

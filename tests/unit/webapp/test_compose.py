@@ -67,10 +67,11 @@ def test_an_image_is_built_here_and_named_by_the_release(service: dict[str, Any]
         # Two builds of one name at the same time fail in Docker's containerd store.
         assert service["image"] == SERVICES["flask-app"]["image"]
         return
-    dockerfile = (APP / service["build"] / "Dockerfile").read_text()
+    context = APP / service["build"]["context"]
+    dockerfile = (context / "Dockerfile").read_text()
     assert re.search(r"^USER \d", dockerfile, re.MULTILINE)
     # Nothing of a build context that is not named gets in.
-    assert (APP / service["build"] / ".dockerignore").read_text().startswith("*\n")
+    assert (context / ".dockerignore").read_text().startswith("*\n")
 
 
 def test_secrets_are_files_and_nothing_else() -> None:
@@ -79,7 +80,21 @@ def test_secrets_are_files_and_nothing_else() -> None:
         assert secret["file"].startswith(f"${{WEBAPP_{directory}_DIRECTORY:-./")
     for service in SERVICES.values():
         assert not [n for n in service.get("environment", {}) if "PASSWORD" in n or "SECRET" in n]
-        assert isinstance(service.get("build", ""), str)
+        assert "secrets" not in service.get("build", {})
+
+
+@pytest.mark.parametrize("name", ["apache", "flask-app", "mysql"])
+def test_a_base_image_is_a_choice_with_one_default(name: str) -> None:
+    build = SERVICES[name]["build"]
+    ((argument, value),) = build["args"].items()
+    default = value.removeprefix(f"${{WEBAPP_{argument}:-").removesuffix("}")
+    dockerfile = (APP / build["context"] / "Dockerfile").read_text()
+    assert dockerfile.startswith(f"ARG {argument}={default}\n")
+    image = argument.removesuffix("_VERSION").lower()
+    bases = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    assert set(bases) == {f"{image}:${{{argument}}}"}
+    # By which Compose notices another one.
+    assert SERVICES[name]["labels"]["labstack.base"] == value
 
 
 def test_mysql_is_reached_by_flask_and_the_host_alone() -> None:

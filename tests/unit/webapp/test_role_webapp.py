@@ -58,6 +58,13 @@ def test_a_changed_secret_changes_the_label_of_its_services_alone() -> None:
     assert changed == {"WEBAPP_FLASK_SECRETS_VERSION"}
 
 
+def test_a_digest_pins_the_base_image() -> None:
+    pinned = environment(webapp_httpd_tag="2.4.68", webapp_httpd_digest="sha256:ab")
+    assert pinned["WEBAPP_HTTPD_VERSION"] == "2.4.68@sha256:ab"
+    tagged = environment(webapp_httpd_tag="2.4", webapp_httpd_digest="")
+    assert tagged["WEBAPP_HTTPD_VERSION"] == "2.4"
+
+
 def test_without_versions_there_are_empty_ones() -> None:
     assert environment(webapp_secrets_versions={})["WEBAPP_MYSQL_SECRETS_VERSION"] == "---"
 

@@ -1,1 +1,0 @@
-"""What `./lab ec2` does besides playbooks: pasted credentials, the status, a login."""
