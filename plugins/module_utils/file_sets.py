@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import re
 import shlex
 import shutil
@@ -22,6 +20,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
     TEMPORARY_PREFIX,
     Attributes,
+    account_number,
     make_directory,
     sweep,
     sync_directory,
@@ -94,13 +93,9 @@ def parse_owner(name: str | None, kind: str, path: str, check: bool) -> int:
     """
     if name is None:
         return os.geteuid() if kind == "user" else os.getegid()
-    if name.isdigit():
-        return int(name)
     try:
-        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
-    except KeyError:
-        if check:
-            return -1
+        return account_number(name, kind, check)
+    except LookupError:
         raise FileSetError(
             f"There is no {kind} '{name}' to give {path} to: create it before this task "
             f"(ansible.builtin.{kind}: {{name: {name}}}), or correct the name."

@@ -6,7 +6,9 @@ filesystem), reaches the disk, and takes the target's name last.
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import secrets
 import shutil
 import stat
@@ -50,6 +52,21 @@ class Attributes:
         """Show them as the lines of a diff."""
         owner, group = ("(new)" if number < 0 else number for number in (self.uid, self.gid))
         return f"owner: {owner}\ngroup: {group}\nmode: {self.mode:04o}\n"
+
+
+def account_number(name: str, kind: str, check: bool) -> int:
+    """Return the number of a user or a group (`kind`); -1 for one that check mode does not know.
+
+    Raises LookupError.
+    """
+    if name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid if kind == "user" else grp.getgrnam(name).gr_gid
+    except KeyError:
+        if check:
+            return -1
+        raise LookupError(f"there is no {kind} '{name}' yet") from None
 
 
 def make_directory(path: Path, attributes: Attributes) -> None:

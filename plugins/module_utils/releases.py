@@ -59,7 +59,6 @@ class Release:
     url: str
     sha256: str
     binaries: tuple[Binary, ...]
-    version_args: tuple[str, ...] = ("--version",)
     timeout: float = 60  # seconds
 
     @property
@@ -89,14 +88,14 @@ def check_release(release: Release) -> None:
             )
 
 
-def reported_version(program: Path, args: tuple[str, ...], wanted: str) -> str | None:
-    """Run a program and return the version it prints, without build metadata; None for none.
+def reported_version(program: Path, wanted: str) -> str | None:
+    """Return the version that a program prints, without build metadata; None for none.
 
     Where it prints several, `wanted` counts before the first one. Raises OSError, ReleaseError.
     """
     try:
         result = subprocess.run(
-            [str(program), *args],
+            [str(program), "--version"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,7 +104,7 @@ def reported_version(program: Path, args: tuple[str, ...], wanted: str) -> str |
         )
     except subprocess.TimeoutExpired:
         raise ReleaseError(
-            f"'{program} {' '.join(args)}' did not end within {_VERSION_TIMEOUT} seconds: "
+            f"'{program} --version' did not end within {_VERSION_TIMEOUT} seconds: "
             "this is no program that prints its version and ends."
         ) from None
     found = _VERSION.findall(result.stdout.decode(errors="replace"))
@@ -123,7 +122,7 @@ def installed_version(binary: Binary, release: Release) -> str | None:
         info = binary.dest.stat()
         if not stat.S_ISREG(info.st_mode) or Attributes.of(info) != Attributes.own(_MODE):
             return None
-        return reported_version(binary.dest, release.version_args, release.version)
+        return reported_version(binary.dest, release.version)
     except (OSError, ReleaseError):
         return None
 
@@ -253,7 +252,7 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
 def prove(release: Release, program: Path, binary: Binary) -> None:
     """Run an unpacked program once. Raises ReleaseError unless it reports the wanted version."""
     try:
-        version = reported_version(program, release.version_args, release.version)
+        version = reported_version(program, release.version)
     except OSError as error:
         hint = f"the url may name another architecture than this host's ({platform.machine()})"
         if error.errno == errno.EACCES:

@@ -77,7 +77,6 @@ version:
   type: str
 """
 
-import grp
 import os
 import re
 import shutil
@@ -96,6 +95,7 @@ from ansible_collections.labstack.stack.plugins.module_utils.certificates import
 )
 from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
     Attributes,
+    account_number,
     make_directory,
     replace,
     sweep,
@@ -187,20 +187,6 @@ def keep_directory(path: Path, gid: int, apply: bool) -> bool:
     return True
 
 
-def group_number(name: str, check: bool) -> int:
-    """Return the number of a group; -1 for one that is still to be made, in check mode only.
-
-    Raises:
-        CertificateError: there is no such group.
-    """
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        if check:
-            return -1
-        raise CertificateError(f"there is no group '{name}' yet") from None
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -226,7 +212,7 @@ def main() -> None:
     try:
         gid = module.params["gid"]
         if module.params["group"]:
-            gid = group_number(module.params["group"], module.check_mode)
+            gid = account_number(module.params["group"], "group", module.check_mode)
         wait = module.params["renew_before_days"] * DAY_S
         reason = fault(command, directory, address, wait) if command else "there is no openssl yet"
         changed = bool(reason)
@@ -247,7 +233,7 @@ def main() -> None:
             trusted=bool(trusted) and (Path(trusted) / "webroot").is_dir(),
             version="0" if would_be_new else str((directory / CERTIFICATE).stat().st_mtime_ns),
         )
-    except (CertificateError, OSError, subprocess.TimeoutExpired) as error:
+    except (CertificateError, LookupError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(
             msg=f"No certificate for {address!r} in {directory}: {error}. The address "
             "(webapp_address, prometheus_tls_address, node_exporter_tls_address) must be an IP "

@@ -79,14 +79,14 @@ def test_power_cut_while_the_tables_are_made(lab: Lab) -> None:
 def test_killed_while_a_release_is_downloaded(lab: Lab) -> None:
     with _half_a_download() as (url, half):
         lab.play_until(
-            "prometheus : service | Run", "-e", f"prometheus_url={url}", also=half.is_set
+            "prometheus : service | Install", "-e", f"prometheus_url={url}", also=half.is_set
         )
 
 
 def test_killed_between_the_unit_and_its_start(lab: Lab) -> None:
     unit = "test -e /etc/systemd/system/prometheus.service"
     assert lab.ssh(unit).returncode != 0
-    lab.play_until("prometheus : service | Run", also=lambda: lab.ssh(unit).returncode == 0)
+    lab.play_until("prometheus : service | Install", also=lambda: lab.ssh(unit).returncode == 0)
 
 
 def test_killed_while_apt_installs_grafana(lab: Lab) -> None:

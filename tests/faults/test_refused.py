@@ -52,7 +52,7 @@ def test_broken_rules_in_a_variable(lab: Lab) -> None:
     groups = [{"name": "x", "rules": [{"alert": "X", "expr": "rate("}]}]
     run = lab.play("-e", json.dumps({"prometheus_extra_rule_groups": groups}))
     assert run.status != 0
-    assert "rules.yml" in run.output
+    assert "extra_rule_groups.yml" in run.output
     assert "parse error" in run.output
 
 

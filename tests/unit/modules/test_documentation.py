@@ -49,6 +49,16 @@ def specification(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
     return read
 
 
+def options_of(documentation: dict[str, Any]) -> dict[str, Any]:
+    """Return the documented options, those of shared fragments among them."""
+    options = dict(documentation.get("options") or {})
+    for name in documentation.get("extends_documentation_fragment", []):
+        path = f"ansible_collections.labstack.stack.plugins.doc_fragments.{name.rsplit('.', 1)[1]}"
+        fragment = importlib.import_module(path).ModuleDocFragment
+        options |= yaml.safe_load(fragment.DOCUMENTATION)["options"]
+    return options
+
+
 def described(options: dict[str, Any], inner: str) -> dict[str, Any]:
     """Return what a specification or a documentation says of each option."""
     return {
@@ -67,7 +77,7 @@ def described(options: dict[str, Any], inner: str) -> dict[str, Any]:
 def test_the_documented_options_are_those_of_the_code(
     module: Any, specification: dict[str, Any]
 ) -> None:
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    documented = options_of(yaml.safe_load(module.DOCUMENTATION))
     assert described(documented, "suboptions") == described(
         specification["argument_spec"], "options"
     )
@@ -88,7 +98,7 @@ def test_the_examples_use_documented_options(module: Any) -> None:
     tasks = [t for t in yaml.safe_load(module.EXAMPLES) if name in t]
     assert tasks
     for task in tasks:
-        assert set(task[name] or {}) <= set(documentation["options"])
+        assert set(task[name] or {}) <= set(options_of(documentation))
 
 
 def test_the_returned_values_are_documented(module: Any) -> None:

@@ -323,15 +323,6 @@ def test_a_redirection_is_followed(upstream: Upstream, bin_directory: Path) -> N
     assert converge(options(url, release(), bin_directory))["changed"]
 
 
-def test_another_way_to_ask_for_the_version(upstream: Upstream, bin_directory: Path) -> None:
-    picky = b'#!/bin/sh\n[ "$1 $2" = "version --short" ] && echo v1.2.3\n'
-    content = tarball({"x/tool": picky})
-    url = upstream.serve("/tool.tar.gz", body(content))
-    wanted = options(url, content, bin_directory, version_args=["version", "--short"])
-    assert converge(wanted)["changed"] is True
-    assert converge(wanted)["changed"] is False
-
-
 @pytest.mark.parametrize(
     ("wanted", "reported"),
     [("1.2.3", "1.2.3+ds"), ("1.2.3+ds", "1.2.3+ds"), ("1.2.3+ds", "1.2.3"), ("v1.2.3", "v1.2.3")],

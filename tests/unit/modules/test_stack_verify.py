@@ -628,10 +628,15 @@ def test_a_metric_that_is_missing(stack: Stack) -> None:
 # --- Grafana ----------------------------------------------------------------------------------
 
 
-def test_a_changed_grafana_password(stack: Stack) -> None:
+def test_a_changed_password_is_told_once(stack: Stack, pauses: list[float]) -> None:
     text = fails({**options(stack, grafana={"password": "otherPassword0123"}), "timeout": 60})
-    assert "Grafana takes the login: failed" in text
+    assert pauses == []
+    assert text.startswith("3 of 19 checks failed:")
+    assert "1. Grafana takes the login: failed" in text
+    assert "also failed: Grafana reads Prometheus, dashboards are there" in text
+    assert "the password of admin was changed since the last run of site.yml" in text
     assert "   -> ./lab run ansible-playbook site.yml" in text
+    assert "2. " not in text
 
 
 def test_a_data_source_that_does_not_work(stack: Stack) -> None:

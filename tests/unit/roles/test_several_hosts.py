@@ -119,3 +119,13 @@ def test_a_run_without_the_watching_host_says_so() -> None:
     overrides = seen_by("web1", ["mon"], without="mon")
     with pytest.raises(Exception, match="--limit mon,web1"):
         evaluate("node_exporter", "node_exporter_basic_auth_users", **overrides)
+
+
+def test_the_verification_looks_at_what_a_host_has() -> None:
+    watched = evaluate("verify", "verify_servers", **seen_by("web1", ["mon"]))
+    present = {name for name, server in watched.items() if server.get("present", True)}
+    assert {"prometheus", "grafana", "mysqld_exporter", "apache_exporter"} & present == set()
+    assert {"webapp", "node_exporter", "mysql"} <= present
+    assert watched["node_exporter"]["password"] == "of-mon"
+    own = evaluate("verify", "verify_servers", **seen_by("mon", ["mon"]))
+    assert all(server.get("present", True) for server in own.values())
