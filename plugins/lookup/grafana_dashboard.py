@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
 DOCUMENTATION = r"""
 name: grafana_dashboard
 short_description: Prepare dashboards of grafana.com for provisioning
-author: labstack
+author: labstack (@labstack)
 description:
   - Reads dashboards as grafana.com serves them and answers what its import dialogue asks for, so
     that Grafana can provision them from files.
@@ -53,6 +44,15 @@ _raw:
   type: list
   elements: dict
 """
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
 
 Json = dict[str, Any]
 
