@@ -17,8 +17,10 @@ from tests.lab import Lab
 STANDARD = "tests/bench/service.yml"
 OURS = """
 - hosts: all
-  gather_facts: false
+  gather_facts: true
+  gather_subset: ["!all", "!min", platform]
   become: true
+  roles: [labstack.stack.secrets]
   tasks:
     - ansible.builtin.include_role: {name: labstack.stack.prometheus, tasks_from: service}
       vars: {prometheus_probe: false}
