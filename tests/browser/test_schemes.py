@@ -14,7 +14,7 @@ def test_signing_in_works_over_either_scheme_after_a_visit_over_the_other(
 ) -> None:
     visitor = visit(scheme=schemes[0], language="en")
     address = visitor.base.partition("://")[2]
-    for scheme in (*schemes, *schemes):
+    for scheme in schemes:
         visitor.base = f"{scheme}://{address}"
         visitor.sign_in()
         expect(visitor.page.get_by_role("button", name="Sign out")).to_be_visible()
