@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +22,11 @@ class Verdict:
     """What the verification found.
 
     Attributes:
-        passed: names of the checks that passed; empty where it came to none, or to a problem.
+        passed: how many checks passed; 0 where there is a problem.
         problems: one text for each host with a problem, or for what kept it from looking.
     """
 
-    passed: list[str]
+    passed: int
     problems: list[str]
 
 
@@ -50,7 +51,8 @@ def links(address: str, ssh: str) -> list[str]:
         f"  Grafana        http://{address}:3000/   (admin)",
         f"  Prometheus     http://{address}:9090/   (monitor)",
         f"  Node Exporter  http://{address}:9100/   (monitor)",
-        f"  passwords      {ssh} sudo grep -r . /etc/labstack/secrets",
+        "  passwords",
+        f"    {ssh} sudo grep -r . /etc/labstack/secrets",
     ]
 
 
@@ -63,21 +65,21 @@ def tell_up(address: str, ssh: str, down: str) -> None:
 
 def read(document: dict[str, Any]) -> Verdict:
     """Returns the verdict of a run of the verification, from what Ansible's JSON callback says."""
-    passed: list[str] = []
+    passed = 0
     said: dict[str, str] = {}
     for play in document["plays"]:
         for task in play["tasks"]:
             for host, result in task["hosts"].items():
                 if result.get("failed") or result.get("unreachable"):
                     said[host] = str(result.get("msg") or task["task"]["name"])
-                passed += result.get("checks") or []
+                passed += len(result.get("checks") or [])
     wrong = [
         host for host, row in document["stats"].items() if row["failures"] or row["unreachable"]
     ]
     if wrong:
-        return Verdict([], [said.get(host, f"{host} failed") for host in wrong])
+        return Verdict(0, [said.get(host, f"{host} failed") for host in wrong])
     if not passed:
-        return Verdict([], ["The verification had no host to look at."])
+        return Verdict(0, ["The verification had no host to look at."])
     return Verdict(passed, [])
 
 
@@ -92,12 +94,13 @@ def verify(host: str, arguments: tuple[str, ...]) -> Verdict:
         text=True,
         check=False,
     )
-    _, opening, rest = done.stdout.partition("{")
+    # Plugins may have said something before.
+    document = re.search(r"^\{$.*", done.stdout, re.MULTILINE | re.DOTALL)
     try:
-        return read(json.loads(opening + rest))
+        return read(json.loads(document[0] if document else ""))
     except ValueError:
         # It came to no play: the inventory or the playbook could not be read.
-        return Verdict([], [(done.stderr or done.stdout).strip()])
+        return Verdict(0, [(done.stderr or done.stdout).strip()])
 
 
 def tell(host: str, arguments: tuple[str, ...]) -> None:
@@ -106,4 +109,4 @@ def tell(host: str, arguments: tuple[str, ...]) -> None:
     if verdict.problems:
         click.echo("\nProblems:\n" + "\n".join(verdict.problems))
         raise click.exceptions.Exit(1)
-    click.echo(f"  verified       {len(verdict.passed)} checks passed")
+    click.echo(f"  verified       {verdict.passed} checks passed")

@@ -207,6 +207,8 @@ def _pin(container: Any, ip: str) -> None:
 
 def _write_ssh_config(client: docker.DockerClient) -> None:
     """Writes .lab/ssh_config: `ssh -F .lab/ssh_config labstack-lab-ec2`."""
+    # Not "~": that is the account's own to ssh, whatever HOME says.
+    sockets = Path.home() / ".ssh"
     blocks = [
         f"""\
 Host {container.name}
@@ -215,13 +217,13 @@ Host {container.name}
     IdentityFile {KEY}
     UserKnownHostsFile {KNOWN_HOSTS}
     ControlMaster auto
-    ControlPath ~/.ssh/labstack-%C
+    ControlPath {sockets}/labstack-%C
     ControlPersist 60
 """
         for container in find(client)
         if container.status == "running"
     ]
-    (Path.home() / ".ssh").mkdir(mode=0o700, exist_ok=True)
+    sockets.mkdir(mode=0o700, exist_ok=True)
     SSH_CONFIG.write_text("\n".join(blocks))
 
 
@@ -237,7 +239,8 @@ def down(client: docker.DockerClient, lab: str | None = None) -> list[str]:
     """
     names = []
     for container in find(client, lab):
-        if lab is None and not ours(container):
+        # One without a label may be anybody's; by its lab's name it can be removed.
+        if lab is None and not (container.labels.get("labstack.checkout") and ours(container)):
             continue
         _refuse_others(container)
         container.remove(force=True, v=True)

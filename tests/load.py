@@ -28,6 +28,14 @@ PATHS = ("/healthz", "/products", "/api/products?per_page=10")
 PATIENCE = 40.0
 # Seconds between two bytes of a slow client.
 TRICKLE = 0.5
+# A body that comes slowly: its first bytes are more than Apache reads ahead, these come every
+# TRICKLE seconds.
+FIRST, CRUMB = 17_000, 350
+BODIES = {
+    "length": b"Content-Length: 60000\r\n\r\n",
+    "expect": b"Expect: 100-continue\r\nContent-Length: 60000\r\n\r\n",
+    "chunked": b"Transfer-Encoding: chunked\r\n\r\n",
+}
 SERVICES = ("apache", "flask-app", "mysql")
 
 
@@ -102,6 +110,57 @@ async def _slow_client(address: str, outcome: Outcome, until: float) -> None:
         outcome.cut += time.monotonic() < until
         if writer:
             writer.close()
+
+
+async def _slow_body(address: str, kind: str, until: float) -> None:
+    """Sends a form byte by byte that never ends; begins again when it is cut."""
+
+    def part(size: int) -> bytes:
+        return b"%x\r\n%s\r\n" % (size, b"x" * size) if kind == "chunked" else b"x" * size
+
+    head = f"POST /login HTTP/1.1\r\nHost: {address}\r\n".encode() + BODIES[kind]
+    while time.monotonic() < until:
+        writer = None
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(address, 80)
+            writer.write(head + part(FIRST))
+            while time.monotonic() < until and not reader.at_eof():
+                with contextlib.suppress(TimeoutError):
+                    answer = await asyncio.wait_for(reader.read(1024), TRICKLE)
+                    if not answer.startswith(b"HTTP/1.1 100 "):
+                        break
+                writer.write(part(CRUMB))
+                await writer.drain()
+        if writer:
+            writer.close()
+        # Slow in this, too: what is refused at once does not become a flood.
+        await asyncio.sleep(TRICKLE)
+
+
+async def _slow_bodies(address: str, seconds: float, kind: str, slow: int) -> Outcome:
+    outcome = Outcome()
+    until = time.monotonic() + seconds
+    await asyncio.gather(
+        *(_slow_body(address, kind, until) for _ in range(slow)),
+        _client(address, outcome, until),
+    )
+    return outcome
+
+
+def slow_bodies(address: str, seconds: float, kind: str, slow: int = 100) -> Outcome:
+    """Sends forms that come slowly, while one client asks for pages.
+
+    Args:
+        address: of the host.
+        seconds: after which no new request begins.
+        kind: how a form begins: a key of BODIES.
+        slow: how many forms at once.
+
+    Returns:
+        What the client saw.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _slow_bodies(address, seconds, kind, slow)).result()
 
 
 async def _storm(address: str, seconds: float, clients: int, slow: int) -> Outcome:

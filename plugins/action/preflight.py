@@ -12,6 +12,7 @@ from ansible_collections.labstack.stack.plugins.module_utils.problems import Pro
 from ansible_collections.labstack.stack.plugins.module_utils.ssh_login import Target, check_way
 from ansible_collections.labstack.stack.plugins.module_utils.variables import (
     Names,
+    form_of,
     invalid,
     not_boolean,
     read_names,
@@ -72,9 +73,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         names: Names = read_names(
             Path(task_vars["role_path"]).parent, self._project(task_vars), renamed
         )
-        problems = [found for name in sorted(task_vars) if (found := unknown(name, names))]
+        problems = [one for name in sorted(task_vars) if (one := unknown(name, names))]
         for name in sorted(task_vars):
-            if not name.startswith(("vault_", *names.prefixes)):
+            ours = name.startswith("vault_") or (
+                name.startswith(names.prefixes) and form_of(name) is not None
+            )
+            if not ours and name not in names.booleans:
                 continue
             try:
                 value = self._templar.template(task_vars[name])

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,10 @@ class NeverError(Exception):
     """A check does not hold, and waiting will not change it."""
 
 
+class RefusedError(NeverError):
+    """The server refuses the login (401, 403)."""
+
+
 class NotYetError(Exception):
     """A check does not hold, and may hold in a moment."""
 
@@ -77,6 +81,7 @@ class Server:
     user: str = ""
     password: str = field(default="", repr=False)
     present: bool = True
+    closed: bool = False
     certificate: str = ""
     trusted: bool = False
     ca_file: str = ""
@@ -181,7 +186,8 @@ def request(
 
     Raises:
         ServerError: The status is 5xx.
-        NeverError: The login is refused (401, 403), or is not asked for.
+        RefusedError: The login is refused (401, 403).
+        NeverError: A login should be asked for, and is not.
         NotYetError: Another status.
         HttpError: No answer.
     """
@@ -194,7 +200,7 @@ def request(
     said = f": {shorten(reply.body)}" if reply.body.strip().startswith("{") else ""
     message = f"{method} {where} answers {reply.status}{said}"
     if reply.status in (401, 403):
-        raise NeverError(message)
+        raise RefusedError(message)
     raise ServerError(message) if reply.status >= 500 else NotYetError(message)
 
 
@@ -379,6 +385,11 @@ class Outcome:
     @property
     def cause(self) -> str:
         """The likely cause."""
+        if isinstance(self.error, RefusedError):
+            return (
+                f"the password of {self.check.server.user or 'this server'} was changed since the "
+                "last run of site.yml, on the host or by a vault_ variable; the next run sets it"
+            )
         return getattr(self.error, "cause", "") or self.check.cause
 
     @property
@@ -386,10 +397,14 @@ class Outcome:
         """What the check has in common with others that fail for the same reason."""
         if isinstance(self.error, HttpError) and self.error.cause:
             return self.seen
+        if isinstance(self.error, RefusedError):
+            return f"login of {self.check.server.user} on {self.check.server.port}"
         return f"5xx {self.check.part}" if isinstance(self.error, ServerError) else self.check.name
 
     def command(self, ssh_command: str) -> str:
         """Return what to type to look closer."""
+        if isinstance(self.error, RefusedError):
+            return "./lab run ansible-playbook site.yml"
         if self.check.run_here:
             return self.check.run_here
         quote = '"' if "'" in self.check.look_closer else "'"
@@ -467,11 +482,17 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
         check_mode: Write nothing, wait for nothing, and take a service that does not run yet for
             one that a real run would start.
     """
+    words = {word.name for word in fields(Server)} - {"address", "timeout"}
     servers = {}
-    for name, known in params["servers"].items():
+    for name, entry in params["servers"].items():
         # A variable of the command line is a text.
-        numbers = {"port": int(known["port"]), "present": boolean(known.get("present", True))}
-        servers[name] = Server(params["address"], params["request_timeout"], **{**known, **numbers})
+        known = {
+            **entry,
+            "port": int(entry["port"]),
+            "present": boolean(entry.get("present", True)),
+        }
+        known = {word: value for word, value in known.items() if word in words}
+        servers[name] = Server(params["address"], params["request_timeout"], **known)
     checks = collect(Path(params["roles"]), servers)
     left_out = []
     if check_mode:

@@ -6,14 +6,18 @@ import base64
 import hashlib
 from collections.abc import Callable
 
-import bcrypt
 from ansible.errors import AnsibleFilterError
+
+try:
+    import bcrypt
+except ImportError:  # said where it is needed, so that the documentation can be read without it
+    bcrypt = None  # type: ignore[assignment]
 
 DOCUMENTATION = r"""
 name: bcrypt_hash
 short_description: hash a password with bcrypt, reproducibly
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Returns the C($2b$) bcrypt hash of a password, as the web configuration of Prometheus and its
     exporters wants it.
@@ -59,6 +63,10 @@ def bcrypt_hash(password: str, salt_secret: str, rounds: int = 10) -> str:
     Raises AnsibleFilterError where a value is empty, too long or out of range; the message never
     contains a value.
     """
+    if bcrypt is None:
+        raise AnsibleFilterError(
+            "bcrypt_hash needs the library bcrypt on the controller. Type: pip install bcrypt"
+        )
     for name, value in (("password", password), ("salt_secret", salt_secret)):
         if not isinstance(value, str) or not value:
             raise AnsibleFilterError(

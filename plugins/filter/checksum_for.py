@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: checksum_for
 short_description: choose a release's checksum by the host's architecture
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Returns the checksum of the tarball for an architecture, and refuses an architecture for which
     none is pinned.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 name: goarch
 short_description: name an architecture as releases of Go programs do
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Returns V(amd64) for V(x86_64) and V(arm64) for V(aarch64), as Debian's packages call them too.
 options:

@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: invalid_values
 short_description: what is wrong with the values of variables
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Returns a message for each variable whose value has not the form that its name asks for, as an
     address and port for C(prometheus_listen_address). Each message names that variable alone and

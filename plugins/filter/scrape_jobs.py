@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,37 +10,32 @@ from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
 name: scrape_jobs
-short_description: tell the scrape jobs of a host that watches itself and perhaps others
+short_description: tell the scrape jobs of a monitoring server
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
-  - Turns a list of what can be scraped into the jobs of the role prometheus. A job is there when
-    this host, or one that it watches, has what the job needs.
-positional: here, services, watched
+  - Turns listeners into the jobs of the role prometheus. A job is there when this host has the
+    service, or one that it monitors has it where others can reach it.
+  - Services with the same job name become one job.
+positional: host, monitored
 options:
   _input:
     description:
-      - A list of dictionaries, each a job as the role prometheus takes it, but for its targets.
-      - C(targets) is a list of addresses in which C({host}) stands for the scraped host.
-      - C(needs) names the service that a host must have to be a target. Without it every host is.
-      - C(by) names the service that this host must have, because it does the looking.
-      - C(here), if true, leaves the other hosts out.
-    type: list
-    elements: dict
+      - What the filter P(labstack.stack.listeners#filter) returns. What is scraped has C(scrape), a
+        job as the role prometheus takes it, but for its targets.
+      - C(scrape.target) is what is asked, by default V({host}:{port}).
+      - C(scrape.proxied_by) names the service of this host that probes the target on Prometheus's
+        behalf. Where this host has it not, the job is left out.
+    type: dict
     required: true
-  here:
-    description: The name of this host. Its services are found on localhost.
+  host:
+    description: The name of this host.
     type: str
     required: true
-  services:
-    description: The services of this host.
-    type: list
-    elements: str
-    required: true
-  watched:
+  monitored:
     description:
-      - The variables of each other host that is watched. C(inventory_hostname), C(stack_address),
-        and C(stack_services) are read.
+      - The variables of each other host that is monitored. C(inventory_hostname), C(stack_address),
+        and C(stack_listeners) are read.
       - With any, this host's targets get the label C(host) too.
     type: list
     elements: dict
@@ -48,8 +44,7 @@ options:
 
 EXAMPLES = r"""
 # [{name: node, targets: ["localhost:9100"], hosts: {web: ["192.0.2.7:9100"]}, labels: {host: mon}}]
-prometheus_jobs: "{{ [{'name': 'node', 'targets': ['{host}:9100']}]
-  | labstack.stack.scrape_jobs('mon', [], [hostvars['web']]) }}"
+prometheus_jobs: "{{ stack_listeners | labstack.stack.scrape_jobs('mon', [hostvars['web']]) }}"
 """
 
 RETURN = r"""
@@ -59,51 +54,59 @@ _value:
   elements: dict
 """
 
-_OWN = {"needs", "by", "here", "targets"}
+_Listeners = Mapping[str, Mapping[str, Any]]
+# As a browser writes it.
+_DEFAULT_PORT = re.compile(r"^(http://[^/]+):80(?=/)|^(https://[^/]+):443(?=/)")
 
 
 def scrape_jobs(
-    scrapes: Iterable[Mapping[str, Any]],
-    here: str,
-    services: Iterable[str],
-    watched: Iterable[Mapping[str, Any]] = (),
+    listeners: _Listeners, host: str, monitored: Iterable[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """Return the jobs of the host `here`; see DOCUMENTATION.
+    """Return the jobs of the monitoring server `host`; see DOCUMENTATION.
 
-    Raises AnsibleFilterError where an entry has no name or no targets.
+    Raises AnsibleFilterError where a job has no name, or its prober is no service.
     """
-    own, others = set(services), list(watched)
-    jobs = []
-    for scrape in scrapes:
-        name, targets = scrape.get("name"), scrape.get("targets")
-        if not name or not targets:
+    others = list(monitored)
+    jobs: dict[str, dict[str, Any]] = {}
+    for service, listener in listeners.items():
+        scrape = dict(listener.get("scrape") or {})
+        if not scrape:
+            continue
+        name, target = scrape.get("name"), scrape.pop("target", "{host}:{port}")
+        if not name:
             raise AnsibleFilterError(
-                f"scrape_jobs: {dict(scrape)} has no name or no targets, as in: "
-                "{name: node, targets: ['{host}:9100']}"
+                f"stack_services.{service}.scrape has no name, as in: scrape: {{name: node}}"
             )
-        needs, by = scrape.get("needs"), scrape.get("by")
-        if by and by not in own:
-            continue
+        if prober := scrape.pop("proxied_by", None):
+            if prober not in listeners:
+                raise AnsibleFilterError(
+                    f"stack_services.{service}.scrape.proxied_by is {prober!r}, which is no "
+                    "service that listens, as in: proxied_by: blackbox_exporter"
+                )
+            if not listeners[prober]["present"]:
+                continue
+            scrape["proxied_by"] = listeners[prober]["address"]
+        own = [_fill(target, listener["host"], listener["port"])] if listener["present"] else []
         hosts = {
-            str(host["inventory_hostname"]): _addresses(targets, host["stack_address"])
-            for host in others
-            if not scrape.get("here") and (not needs or needs in host["stack_services"])
+            str(other["inventory_hostname"]): [_fill(target, other["stack_address"], its["port"])]
+            for other in others
+            if (its := other["stack_listeners"][service])["present"] and not its["closed"]
         }
-        at_home = _addresses(targets, "localhost") if not needs or needs in own else []
-        if not at_home and not hosts:
+        if not own and not hosts:
             continue
-        job = {key: value for key, value in scrape.items() if key not in _OWN}
-        job["targets"] = at_home
+        job = jobs.setdefault(name, {**scrape, "targets": []})
+        job["targets"] += own
         if others:
-            job["labels"] = {**scrape.get("labels", {}), "host": here}
-        if hosts:
-            job["hosts"] = hosts
-        jobs.append(job)
-    return jobs
+            job["labels"] = {**scrape.get("labels", {}), "host": host}
+        for other_host, targets in hosts.items():
+            job.setdefault("hosts", {}).setdefault(other_host, []).extend(targets)
+    return list(jobs.values())
 
 
-def _addresses(targets: Iterable[str], host: object) -> list[str]:
-    return [target.replace("{host}", str(host)) for target in targets]
+def _fill(target: str, host: object, port: object) -> str:
+    """Return the target with its place; a web page's default port is left out."""
+    filled = target.replace("{host}", str(host)).replace("{port}", str(port))
+    return _DEFAULT_PORT.sub(lambda found: found[1] or found[2], filled)
 
 
 class FilterModule:

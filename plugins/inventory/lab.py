@@ -30,9 +30,13 @@ plugin: labstack.stack.lab
 
 from typing import Any
 
-import docker
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+
+try:
+    import docker
+except ImportError:  # said where it is needed, so that the documentation can be read without it
+    docker = None  # type: ignore[assignment]
 
 GROUP = "lab"
 
@@ -73,6 +77,10 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # Ansible has
         """Add the hosts. Raises AnsibleParserError with the remedy."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
+        if docker is None:
+            raise AnsibleParserError(
+                "The Python library docker is missing. Type: pip install docker"
+            )
         try:
             hosts = addresses(self.get_option("lab"))
         except docker.errors.DockerException as error:

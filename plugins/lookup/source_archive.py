@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
-import io
-import tarfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
 DOCUMENTATION = r"""
 name: source_archive
 short_description: Pack a directory so that the same content always gives the same archive
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Packs a directory of the controller into a gzipped tar archive for the module
     M(labstack.stack.release_directory), which unpacks it on a host.
@@ -53,6 +41,18 @@ _raw:
       description: The gzipped tar archive in Base64.
       type: str
 """
+
+import base64
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
 
 LEFT_OUT = frozenset({"tests", "secrets", "tls", "__pycache__"})
 # The archive travels in the module's arguments, and is held in memory several times.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem
 from ansible_collections.labstack.stack.plugins.module_utils.ssh_login import is_address
 
@@ -110,9 +110,14 @@ FORMS = (
 )
 
 
+def form_of(name: str) -> Form | None:
+    """Return what the values of this variable look like; None where any is taken."""
+    return next((form for form in FORMS if re.fullmatch(form.names, name)), None)
+
+
 def invalid(name: str, value: Any) -> Problem | None:
     """Return the problem of a value that has not the form of its name; None when there is none."""
-    form = next((form for form in FORMS if re.fullmatch(form.names, name)), None)
+    form = form_of(name)
     if form is None or value is None or value == "":
         return None
     values = list(value) if isinstance(value, (list, tuple)) else [value]
@@ -159,12 +164,10 @@ def read_names(roles: Path, project: Path, renamed: Mapping[str, str]) -> Names:
     known: set[str] = set()
     booleans: set[str] = set()
     for path in roles.glob("*/meta/argument_specs.yml"):
-        for entry in yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)[
-            "argument_specs"
-        ].values():
+        for entry in yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             options = entry.get("options") or {}
             known.update(options)
-            booleans.update(name for name, option in options.items() if option["type"] == "bool")
+            booleans.update(name for name, word in options.items() if word.get("type") == "bool")
     prefixes = (
         *sorted(f"{path.parent.parent.name}_" for path in roles.glob("*/meta/main.yml")),
         "stack_",

@@ -49,7 +49,7 @@ options:
   said:
     description: The message of another AWS module that failed.
     type: str
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

@@ -31,7 +31,7 @@ options:
     description: Another address of the service; empty takes AWS's own.
     type: str
     default: ""
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

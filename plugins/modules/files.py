@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: files
 short_description: Write files, all validated before any is replaced
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 extends_documentation_fragment: [labstack.stack.file_set]
 description:
   - What M(ansible.builtin.template) and M(ansible.builtin.copy) do for each file, for all files of

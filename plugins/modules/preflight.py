@@ -36,7 +36,7 @@ options:
     description: The command to type again after a problem is solved.
     type: str
     default: ./lab run ansible-playbook site.yml
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

@@ -79,7 +79,7 @@ options:
     description: Where the host's file system begins; another one is for tests.
     type: path
     default: /
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""
@@ -421,20 +421,15 @@ def check_ports(
 ) -> list[Problem]:
     """Return the problem of each port that is chosen twice, or that a stranger has."""
     problems = []
-    chosen: dict[int, Wanted] = {}
     by_port = {listener.port: listener for listener in found}
     for want in wanted:
-        if want.port in chosen:
-            other = chosen[want.port]
-            problems.append(
-                Problem(
-                    f"Port {want.port} is chosen twice: for {other.service} "
-                    f"({other.variable}) and for {want.service} ({want.variable}).",
-                    f"choose another port: {want.variable or other.variable} in group_vars",
-                )
-            )
+        others = [other for other in wanted if other.port == want.port]
+        if len(others) > 1:
+            if want is others[0]:
+                names = " and ".join(f"{one.service} ({one.variable})" for one in others)
+                fix = "choose another port for one of them, in group_vars"
+                problems.append(Problem(f"Port {want.port} is chosen twice: for {names}.", fix))
             continue
-        chosen[want.port] = want
         holder = next((box for box in running if want.port in box.ports), None)
         listener = by_port.get(want.port)
         if listener is not None and listener.container:

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: release_directory
 short_description: Keep an application's releases side by side, each named by its content
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Keeps C(<root>/releases/<name>), one directory for each release, and C(<root>/current), a
     relative link to the release that serves.

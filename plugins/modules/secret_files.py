@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: secret_files
 short_description: Make sure that named secrets exist as files on the host
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Keeps each secret in a file of its own in a directory that only root can enter.
   - A missing secret is created from the system's random source. An existing one is never

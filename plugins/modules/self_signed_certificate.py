@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: self_signed_certificate
 short_description: Keep a key and a self-signed certificate for a host's address
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Keeps C(cert.pem) and C(key.pem) in a directory. They stay while they belong together, name the
     address and are valid long enough; otherwise both are made anew.

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: service
 short_description: Bring a service's program, files, unit and process to their state
 version_added: "0.1.0"
-author: labstack
+author: labstack (@labstack)
 extends_documentation_fragment: [labstack.stack.file_set]
 description:
   - Does in one step, and so in one connection, what M(ansible.builtin.user),

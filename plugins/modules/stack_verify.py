@@ -21,7 +21,8 @@ options:
   servers:
     description:
       - What the stack has, by name. Each has C(port), and where they differ from the default
-        C(scheme) (http), C(present) (true), C(user) and C(password).
+        C(scheme) (http), C(present) (true), C(user) and C(password). C(closed) says that nobody but
+        the host may reach it. What else an entry has is passed over.
       - C(trusted) asks for a certificate that browsers trust, by this computer's authorities or
         those of C(ca_file). Otherwise C(certificate) (PEM) is the only one that is taken, and
         where it is not given, any. A password is never sent to another one.
@@ -55,7 +56,7 @@ options:
     description: Fail where a check does not hold. False returns what was seen, for a report.
     type: bool
     default: true
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

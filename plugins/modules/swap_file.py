@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: swap_file
 short_description: Bring a swap file to its size and use it
 version_added: "0.2.0"
-author: labstack
+author: labstack (@labstack)
 description:
   - Makes the file where it is missing or has another size, writes it into fstab, and uses it. What
     is right already is left alone, so that nothing in use is swapped out and in again.

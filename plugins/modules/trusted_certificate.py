@@ -31,7 +31,7 @@ attributes:
   diff_mode:
     description: RV(reason) says it.
     support: none
-author: labstack
+author: labstack (@labstack)
 """
 
 EXAMPLES = r"""

@@ -101,6 +101,10 @@ class Visitor:
         self.fill(Username="admin", Password=password or self.password)
         self.press("Sign in")
 
+    def follow(self, link: str) -> None:
+        """Follow a link of the page's main part."""
+        self.page.get_by_role("main").get_by_role("link", name=self.say(link), exact=True).click()
+
     def listed(self, name: str) -> bool:
         """Return whether the list's page shows this name."""
         return self.page.get_by_role("cell", name=name).count() > 0
@@ -120,7 +124,6 @@ class Visitor:
 
 SPANISH = {
     "Add": "Añadir",
-    "Add a user": "Añadir un usuario",
     "Cancel": "Cancelar",
     "Delete": "Eliminar",
     "Description": "Descripción",
@@ -128,6 +131,8 @@ SPANISH = {
     "Edit": "Editar",
     "It cannot be brought back.": "No se podrá recuperar.",
     "Name": "Nombre",
+    "New product": "Producto nuevo",
+    "New user": "Usuario nuevo",
     "Not saved: some fields are not right.": "No se ha guardado: hay campos incorrectos.",
     "Password": "Contraseña",
     "Price in euros": "Precio en euros",

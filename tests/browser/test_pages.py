@@ -48,7 +48,7 @@ def delete(visitor: Visitor, name: str, kind: str) -> None:
 @WAYS
 def test_a_user_is_added_edited_and_deleted(visit: Visit, unique: str, way: dict[str, Any]) -> None:
     visitor = visit(**way)
-    visitor.look("/")
+    visitor.look("/users")
     # Who is not signed in is asked to, and gets to where they wanted to go.
     heading(visitor, visitor.say("Sign in"))
     visitor.fill(Username="admin", Password=visitor.password)
@@ -56,7 +56,8 @@ def test_a_user_is_added_edited_and_deleted(visit: Visit, unique: str, way: dict
     heading(visitor, visitor.say("Users"))
 
     name, changed = f"Ana {unique}", f"Ána María {unique}"
-    visitor.fill(Name=name, Username=f"ana-{unique}", Password="unmistakable-1")
+    visitor.follow("New user")
+    visitor.fill(Name=name, Username=f"ana-{unique}", Password="unmistakable lamp")
     visitor.fill(**{"E-mail": f"{unique}@example.com"})
     visitor.press("Add")
     expect(visitor.page.get_by_role("status")).to_contain_text(name)
@@ -79,7 +80,7 @@ def test_a_user_is_added_edited_and_deleted(visit: Visit, unique: str, way: dict
     delete(visitor, changed, "Users")
     visitor.page.get_by_role("button", name=visitor.say("Sign out")).click()
     heading(visitor, visitor.say("Products"))
-    visitor.look("/")
+    visitor.look("/users")
     heading(visitor, visitor.say("Sign in"))
 
 
@@ -92,6 +93,7 @@ def test_a_product_is_added_edited_and_deleted(
     visitor.page.get_by_role("link", name=visitor.say("Products"), exact=True).click()
     heading(visitor, visitor.say("Products"))
     name = f"Té {unique}"
+    visitor.follow("New product")
     visitor.fill(Name=name, Description="Hojas <b>enteras</b>", Price_in_euros="1234,5", Stock="3")
     visitor.press("Add")
     expect(visitor.page.get_by_role("status")).to_contain_text(name)
@@ -118,7 +120,8 @@ def test_a_mistake_keeps_what_was_typed_and_says_what_is_wrong(
     visitor = visit("https", language, PHONE)
     visitor.expected.add(422)
     visitor.sign_in()
-    visitor.fill(Name="Somebody", Username=f"u-{unique}", Password="unmistakable-1")
+    visitor.look("/users/new")
+    visitor.fill(Name="Somebody", Username=f"u-{unique}", Password="unmistakable lamp")
     # The browser thinks that this is an address; the application does not.
     visitor.fill(**{"E-mail": "somebody@localhost"})
     visitor.press("Add")
@@ -127,6 +130,9 @@ def test_a_mistake_keeps_what_was_typed_and_says_what_is_wrong(
     )
     field = visitor.page.get_by_label(visitor.say("E-mail"), exact=True)
     expect(field).to_have_value("somebody@localhost")
+    # It is where the next key goes, and in sight.
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(
         visitor.say("must be an address like ana@example.com")
@@ -149,30 +155,43 @@ def test_a_wrong_password_is_told_and_the_name_stays(visit: Visit) -> None:
     visitor.picture("wrong")
     visitor.fill(Password=visitor.password)
     visitor.press("Sign in")
-    heading(visitor, "Usuarios")
+    heading(visitor, "Productos")
 
 
 @pytest.mark.parametrize(
     ("language", "window"), [("es", PHONE), ("en", DESK)], ids=["spanish-phone", "english-desk"]
 )
-def test_every_page_is_for_everybody(visit: Visit, language: str, window: tuple[int, int]) -> None:
+def test_every_page_is_for_everybody(
+    visit: Visit, unique: str, language: str, window: tuple[int, int]
+) -> None:
     """axe-core finds no fault, the language is told, and nothing needs scrolling sideways."""
     visitor = visit("https", language, window)
     visitor.expected.add(404)
+    visitor.sign_in()
+    visitor.look("/products/new")
+    visitor.fill(Name=f"Té {unique}", Price_in_euros="1", Stock="1")
+    visitor.press("Add")
+    visitor.page.get_by_role("button", name=visitor.say("Sign out")).click()
     visitor.look("/login")
-    pages = {"login": "/login", "products": "/products", "none": "/nothing"}
-    signed_in = {"users": "/", "own products": "/products", "edit": "", "delete": ""}
+    pages = {"login": "/login", "products": "/products", "none": "/nothing", "api": "/api/docs"}
+    signed_in = {
+        "users": "/users",
+        "own products": "/products",
+        "new product": "/products/new",
+        "new user": "/users/new",
+        "changes": "/changes",
+        "profile": "/profile",
+        "edit": "/users",
+        "delete": "/products",
+    }
     for name, path in {**pages, **signed_in}.items():
         if name == "users":
             visitor.sign_in()
+        visitor.look(path)
         if name in {"edit", "delete"}:
-            visitor.look("/")
-            kind = visitor.say(name.capitalize())
-            visitor.page.get_by_role("row").filter(has_text="admin").get_by_role(
-                "link", name=kind
+            visitor.page.get_by_role("row").get_by_role(
+                "link", name=visitor.say(name.capitalize())
             ).first.click()
-        else:
-            visitor.look(path)
         assert visitor.page.locator("html").get_attribute("lang") == language
         found = Axe().run(visitor.page)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
@@ -190,10 +209,12 @@ def test_the_keyboard_alone_is_enough_to_sign_in(visit: Visit) -> None:
             visitor.page.evaluate("document.activeElement.id || document.activeElement.textContent")
         )
     # First past the navigation for those who want that, then in the order in which one reads.
-    assert order == ["Skip to the content", "Users", "Products", "API", "username", "password"]
+    assert order == [
+        "Skip to the content", "Web application", "Products", "API", "username", "password",
+    ]  # fmt: skip
     visitor.page.get_by_label("Username", exact=True).focus()
     visitor.page.keyboard.type("admin")
     visitor.page.keyboard.press("Tab")
     visitor.page.keyboard.type(visitor.password)
     visitor.page.keyboard.press("Enter")
-    heading(visitor, "Users")
+    heading(visitor, "Products")

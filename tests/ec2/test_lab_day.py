@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from cli.running import KEPT_CREDENTIALS as KEPT
+from tests.ask import ask, wait_until
 from tests.ec2 import readme
 from tests.ec2.cloud import NEWEST, give_addresses, give_vockey
 from tests.ec2.conftest import KNOWN_HOSTS, account
@@ -194,6 +195,8 @@ def test_the_status_is_what_a_user_would_see(day: Day, machine: Lab) -> None:
             assert "503" in told.output, told.output
     finally:
         machine.ssh("sudo docker start webapp-flask-app-1")
+        page = f"http://{machine.address}/api/products"
+        wait_until(lambda: ask(page).status == 200, 120)
 
 
 def kept() -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ import pytest
 from tests.unit.conftest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -27,7 +27,7 @@ class Played:
     changed: int
 
 
-PlayRole = Callable[..., Played] if TYPE_CHECKING else object
+PlayRole = Callable[..., Played]
 
 
 @pytest.fixture

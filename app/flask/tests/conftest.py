@@ -205,13 +205,14 @@ def app(application: Flask, admin_hash: str) -> Flask:
     """The application with no products and one account, that has forgotten who it knew."""
     accounts.init_app(application)
     with application.app_context(), db.session() as session:
-        session.execute(text("DELETE FROM users"))
-        session.execute(text("DELETE FROM products"))
+        for table in ("users", "products", "audit", "submissions"):
+            session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of tables
         session.add(
             User(
                 name="Administrator",
                 username="admin",
                 email="admin@webapp.invalid",
+                role="admin",
                 password=admin_hash,
             )
         )
@@ -283,8 +284,10 @@ class Browser:
 
     def send(self, page: str, action: str | None = None, **fields: str) -> Any:
         """Fill in the form of a page and send it."""
-        fields["csrf_token"] = token_of(self.get(page).text)
-        return self.client.post(action or page, data=fields, headers=self.headers)
+        shown = self.get(page).text
+        hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', shown)
+        sent = {**dict(hidden), "csrf_token": token_of(shown), **fields}
+        return self.client.post(action or page, data=sent, headers=self.headers)
 
     def sign_in(self, name: str = "admin", password: str = ADMIN_PASSWORD, **more: str) -> Any:
         """Sign in."""

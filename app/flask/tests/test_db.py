@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from tests.conftest import json_of
 from webapp import db
 
 
@@ -75,6 +76,44 @@ def test_the_error_of_a_statement_shows_no_value(app: Flask) -> None:
     with app.app_context(), pytest.raises(DBAPIError) as failure, db.session() as session:
         session.execute(statement, {"name": "hidden-value"})
     assert "hidden-value" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(1213, "is busy"), (1205, "is busy"), (1290, "takes no changes (read-only)"),
+     (1836, "takes no changes (read-only)"), (1114, "has no space left"),
+     (1026, "has no space left")],
+)  # fmt: skip
+def test_what_is_mysqls_fault_is_told_as_that(app: Flask, number: int, reason: str) -> None:
+    """The server itself raises the error."""
+    statement = text(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'x'")
+    with (
+        app.app_context(),
+        pytest.raises(db.DatabaseUnavailableError) as failure,
+        db.session() as session,
+    ):
+        session.execute(statement)
+    assert failure.value.reason == reason
+    answer = app.test_client().get("/readyz")
+    if reason == "is busy":
+        assert answer.status_code == 200
+    else:
+        # Only a change shows it, so it is remembered until the next one, for a minute at most.
+        assert answer.status_code == 503
+        assert json_of(answer)["detail"] == f"The database {reason}."
+        assert int(answer.headers["Retry-After"]) > 0
+        with app.app_context(), db.session() as session:
+            session.execute(text("DELETE FROM submissions"))
+        assert app.test_client().get("/readyz").status_code == 200
+
+
+def test_a_fault_is_not_shown_for_ever() -> None:
+    now = 1000.0
+    faults = db.Faults(lambda: now)
+    faults.tell(db.FULL)
+    assert faults.reason() == db.FULL
+    now += db.FAULT_SHOWN
+    assert faults.reason() == ""
 
 
 @pytest.mark.parametrize(

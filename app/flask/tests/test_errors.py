@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.conftest import Browser
 from webapp import create_app
 from webapp.config import Settings
 
@@ -33,7 +34,8 @@ Send = Callable[..., Any]
 def test_a_body_that_is_no_json_object_is_refused(admin: Send, content: str | bytes) -> None:
     answer = admin("POST", "/api/products", data=content, content_type="application/json")
     assert answer.status_code == 400
-    assert set(answer.json) == {"status", "message", "errors"}
+    assert set(answer.json) == {"type", "title", "status", "detail", "errors"}
+    assert answer.mimetype == "application/problem+json"
 
 
 def test_another_content_type_is_refused(admin: Send) -> None:
@@ -112,3 +114,32 @@ def test_each_answer_has_the_number_of_its_request(client: FlaskClient) -> None:
     assert given.headers["X-Request-Id"] == "Zk@abc-12345"
     forged = client.get("/products", headers={"X-Request-Id": "two words\tand more"})
     assert forged.headers["X-Request-Id"].isalnum()
+
+
+def test_what_is_no_json_is_told_where(admin: Send) -> None:
+    answer = admin("POST", "/api/products", data='{"name": "x",}', content_type="application/json")
+    assert answer.status_code == 400
+    assert "line 1 column 1" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [("pages=2", "pages"), ("q=a&q=b", "q"), ("sort=", "sort"), ("x[]=1&page=1", "x[]")],
+)
+def test_a_parameter_that_means_nothing_is_refused(
+    client: FlaskClient, query: str, wrong: str
+) -> None:
+    answer = client.get(f"/api/products?{query}")
+    assert answer.status_code == 422
+    assert list((answer.json or {})["errors"]) == [wrong]
+
+
+def test_a_parameter_of_one_row_means_nothing(client: FlaskClient) -> None:
+    assert client.get("/api/products/1?page=1").status_code == 422
+
+
+def test_a_page_of_an_error_knows_who_is_signed_in(browser: Browser) -> None:
+    page = browser.get("/nothing")
+    assert page.status_code == 404
+    assert "Cerrar sesión" in page.text
+    assert "Iniciar sesión" not in page.text

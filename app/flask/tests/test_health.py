@@ -28,8 +28,10 @@ def test_without_a_database_programs_and_people_get_503(lonely_app: Flask) -> No
         answer = client.get(path)
         assert answer.status_code == 503
         assert answer.json == {
+            "type": "about:blank",
+            "title": "Service Unavailable",
             "status": 503,
-            "message": "The database is unavailable.",
+            "detail": "The database does not answer.",
             "errors": {},
         }
         assert answer.headers["Retry-After"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -40,7 +41,8 @@ EARLIER = (
   CONSTRAINT price_not_negative CHECK (price >= 0)
 )""",
     "INSERT INTO users (name, email, username, password)"
-    " VALUES ('Ana', 'a@b.c', 'ana', 'scrypt:x')",
+    " VALUES ('Ana', 'a@b.c', 'ana', 'scrypt:x'), ('Boss', 'x@b.c', 'admin', 'scrypt:y')",
+    "UPDATE users SET updated_at = '2026-01-02 03:04:05'",
     "INSERT INTO products (name, price) VALUES ('Té 🌻', 12.50)",
 )
 
@@ -90,7 +92,10 @@ def state(engine: Engine) -> dict[str, Any]:
 def test_a_blank_database_gets_all_tables(blank: Engine) -> None:
     migrate.upgrade(blank)
     made = state(blank)
-    assert set(made) == {"users", "products", "alembic_version", "revision"}
+    assert set(made) == {
+        "users", "products", "sessions", "tokens", "audit", "submissions", "alembic_version",
+        "revision",
+    }  # fmt: skip
     for key in ("UNIQUE KEY `username` (`username`)", "UNIQUE KEY `email` (`email`)", "utf8mb4"):
         assert key in made["users"]
     assert "`price` decimal(10,2) NOT NULL" in made["products"]
@@ -107,7 +112,12 @@ def test_the_tables_of_an_earlier_release_are_adopted_with_their_rows(blank: Eng
     migrate.upgrade(blank)
     assert state(blank) == wanted
     with blank.begin() as connection:
-        assert connection.scalar(text("SELECT username FROM users")) == "ana"
+        accounts = text("SELECT username, role, version, updated_at FROM users ORDER BY id")
+        changed = datetime(2026, 1, 2, 3, 4, 5)
+        assert connection.execute(accounts).all() == [
+            ("ana", "editor", 1, changed),
+            ("admin", "admin", 1, changed),
+        ]
         assert connection.scalar(text("SELECT name FROM products")) == "Té 🌻"
 
 
@@ -221,7 +231,7 @@ def test_two_at_once_both_end_well(blank: Engine, mysql_server: Server) -> None:
     for thread in threads:
         thread.join(timeout=60)
     assert not failures
-    assert state(blank)["revision"] == "0002"
+    assert state(blank)["revision"] == "0003"
 
 
 def test_the_first_account_follows_its_secret(blank: Engine) -> None:
@@ -241,6 +251,25 @@ def test_the_first_account_follows_its_secret(blank: Engine) -> None:
     assert is_right(password(), "another")
     with blank.begin() as connection:
         assert connection.scalar(text("SELECT name FROM users")) == "Somebody"
+    # It is how the host's owner gets in, whatever others have made of it.
+    run(blank, "UPDATE users SET role = 'viewer'")
+    assert migrate.converge_admin(blank, "another")
+    with blank.begin() as connection:
+        assert connection.scalar(text("SELECT role FROM users")) == "admin"
+    assert not migrate.converge_admin(blank, "another")
+
+
+def test_sessions_of_the_first_accounts_former_password_end(blank: Engine) -> None:
+    migrate.upgrade(blank)
+    migrate.converge_admin(blank, ADMIN_PASSWORD)
+    session = "INSERT INTO sessions (digest, user_id, expires_at) SELECT 'x', id, NOW() FROM users"
+    run(blank, session)
+    migrate.converge_admin(blank, ADMIN_PASSWORD)
+    with blank.begin() as connection:
+        assert connection.scalar(text("SELECT COUNT(*) FROM sessions")) == 1
+    migrate.converge_admin(blank, "another")
+    with blank.begin() as connection:
+        assert connection.scalar(text("SELECT COUNT(*) FROM sessions")) == 0
 
 
 def test_an_address_that_is_taken_does_not_stop_the_first_account(blank: Engine) -> None:
@@ -262,4 +291,4 @@ def test_a_database_that_is_away_is_told(mysql_server: Server) -> None:
 
 
 def test_there_is_one_history() -> None:
-    assert ScriptDirectory.from_config(migrate.config()).get_heads() == ["0002"]
+    assert ScriptDirectory.from_config(migrate.config()).get_heads() == ["0003"]

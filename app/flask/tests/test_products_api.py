@@ -19,9 +19,12 @@ def test_a_product_is_created_read_replaced_and_deleted(admin: Send) -> None:
     assert {name: created.json[name] for name in TEA} == TEA
     assert created.json["created_at"].endswith("Z")
 
-    assert admin("PUT", path, json={**TEA, "stock": 0}).json["stock"] == 0
+    any_version = {"If-Match": "*"}
+    less = {**TEA, "stock": 0}
+    assert admin("PUT", path, json=less, headers=any_version).json["stock"] == 0
     # The same once more: nothing changes, and it is found all the same.
-    assert admin("PUT", path, json={**TEA, "stock": 0}).status_code == 200
+    again = admin("PUT", path, json=less, headers=any_version)
+    assert (again.status_code, again.json["version"]) == (200, 2)
     patched = admin("PATCH", path, json={"price": 13})
     assert (patched.json["price"], patched.json["name"]) == ("13.00", TEA["name"])
     assert admin("PATCH", path, json={}).json["price"] == "13.00"
@@ -134,3 +137,18 @@ def test_the_list_says_how_long_it_is(admin: Send) -> None:
         "total": 4, "page": 2, "per_page": 3, "pages": 2,
     }  # fmt: skip
     assert admin("GET", "/api/products?q=te&per_page=3").json["total"] == 2
+
+
+def test_the_list_links_to_its_neighbours(admin: Send, client: FlaskClient) -> None:
+    for name, price, stock in SEARCHED:
+        admin("POST", "/api/products", json={"name": name, "price": price, "stock": stock})
+    assert "Link" not in client.get("/api/products").headers
+    link = client.get("/api/products?sort=-name&per_page=1&page=2").headers["Link"]
+    base = "/api/products?sort=-name&per_page=1&page="
+    assert link == ", ".join(
+        f'<{base}{page}>; rel="{name}"'
+        for name, page in (("first", 1), ("prev", 1), ("next", 3), ("last", 4))
+    )
+    last = client.get("/api/products?per_page=2&page=9").headers["Link"]
+    assert 'page=2>; rel="prev"' in last
+    assert "next" not in last

@@ -21,6 +21,8 @@ ANA = {
     "password": "correct horse",
 }
 Send = Callable[..., Any]
+# PUT replaces whatever is there.
+ANY = {"If-Match": "*"}
 
 
 def test_a_user_is_created_read_replaced_and_deleted(admin: Send) -> None:
@@ -33,7 +35,7 @@ def test_a_user_is_created_read_replaced_and_deleted(admin: Send) -> None:
     assert created.json["name"] == ANA["name"]
 
     changed = {**ANA, "name": "Ana María", "email": "am@example.com"}
-    replaced = admin("PUT", path, json=changed)
+    replaced = admin("PUT", path, json=changed, headers=ANY)
     assert replaced.status_code == 200
     assert (replaced.json["name"], replaced.json["email"]) == ("Ana María", "am@example.com")
 
@@ -44,7 +46,7 @@ def test_a_user_is_created_read_replaced_and_deleted(admin: Send) -> None:
     assert admin("DELETE", path).status_code == 204
     assert admin("GET", path).status_code == 404
     assert admin("DELETE", path).status_code == 404
-    assert admin("PUT", path, json=changed).status_code == 404
+    assert admin("PUT", path, json=changed, headers=ANY).status_code == 404
 
 
 def test_the_list_has_users_and_their_number(admin: Send) -> None:
@@ -80,7 +82,11 @@ def stored(app: Flask, username: str = "ana") -> str:
 def test_the_password_is_stored_as_a_hash_and_never_shown(app: Flask, admin: Send) -> None:
     answers = [admin("POST", "/api/users", json=ANA)]
     path = answers[0].headers["Location"]
-    answers += [admin("GET", path), admin("GET", "/api/users"), admin("PUT", path, json=ANA)]
+    answers += [
+        admin("GET", path),
+        admin("GET", "/api/users"),
+        admin("PUT", path, json=ANA, headers=ANY),
+    ]
     answers += [admin("PATCH", path, json={"password": ANA["password"]})]
     for answer in answers:
         assert "password" not in answer.text
@@ -93,7 +99,7 @@ def test_the_password_is_stored_as_a_hash_and_never_shown(app: Flask, admin: Sen
 def test_put_and_patch_without_a_password_keep_it(app: Flask, admin: Send) -> None:
     path = admin("POST", "/api/users", json=ANA).headers["Location"]
     rest = {name: value for name, value in ANA.items() if name != "password"}
-    assert admin("PUT", path, json=rest).status_code == 200
+    assert admin("PUT", path, json=rest, headers=ANY).status_code == 200
     assert admin("PATCH", path, json={"name": "x"}).status_code == 200
     assert is_right(stored(app), ANA["password"])
 
@@ -140,7 +146,17 @@ def test_a_second_user_with_the_same_name_or_address_is_refused(
         ("username", "ana núñez"),
         ("password", "short"),
         ("password", "x" * 129),
-        ("role", "admin"),
+        ("role", "boss"),
+        ("roles", "admin"),
+        ("password", "password"),
+        ("password", "        "),
+        ("password", "ana@example.com"),
+        ("name", "\u200b\u200b"),
+        ("name", "evil\u202etxt.exe"),
+        ("name", "Ana\t"),
+        ("email", "x@-.--"),
+        ("email", "a@b..com"),
+        ("email", "a@example.c0m-"),
     ],
 )
 def test_a_wrong_field_is_named(admin: Send, field: str, value: object) -> None:
@@ -185,8 +201,10 @@ def test_nobody_without_an_account_gets_in(
     assert method == "HEAD" or (answer.json or {})["status"] == 401
 
 
-def test_every_account_gets_in(client: FlaskClient, admin: Send) -> None:
-    path = admin("POST", "/api/users", json=ANA).headers["Location"]
+def test_a_new_password_and_the_end_of_an_account_hold_at_once(
+    client: FlaskClient, admin: Send
+) -> None:
+    path = admin("POST", "/api/users", json={**ANA, "role": "admin"}).headers["Location"]
     ana = basic("ana", ANA["password"])
     assert client.get("/api/users", headers=ana).status_code == 200
     admin("PATCH", path, json={"password": "another horse"})

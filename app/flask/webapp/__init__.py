@@ -8,9 +8,9 @@ from __future__ import annotations
 from flask import Flask, Response, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp import accounts, auth, db, errors, health, i18n, logs, metrics, pages
+from webapp import accounts, auth, db, errors, exchange, health, i18n, logs, metrics, pages, profile
 from webapp.api import openapi
-from webapp.api.resources import RESOURCES
+from webapp.api.resources import COLLECTIONS
 from webapp.config import Settings
 from webapp.web import MAX_BODY_BYTES, IdConverter, JsonProvider, bound_body
 
@@ -64,10 +64,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     i18n.init_app(app, settings.translations)
     accounts.init_app(app)
     auth.init_app(app)
-    for resource in RESOURCES:
-        app.register_blueprint(resource.blueprint())
-    for blueprint in (pages.blueprint, openapi.blueprint, health.blueprint, metrics.blueprint):
-        app.register_blueprint(blueprint)
+    for collection in COLLECTIONS:
+        app.register_blueprint(collection.blueprint())
+    for module in (pages, profile, exchange, openapi, health, metrics):
+        app.register_blueprint(module.blueprint)
     health.init_app(app)
     metrics.init_app(app)
     return app

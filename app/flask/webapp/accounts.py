@@ -12,11 +12,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 
 from flask import Flask, current_app
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, undefer
 
 from webapp import db, logs, passwords
-from webapp.models import User
+from webapp.models import Token, User
 
 ADMIN_NAME = "admin"
 
@@ -155,10 +155,16 @@ def find(username: str) -> User | None:
         )
 
 
-def by_id(user_id: int) -> User | None:
-    """Return the account with its hash, or None."""
+def by_token(token: str) -> User | None:
+    """Return the account of an API token, or None."""
+    wanted = select(User).join(Token, Token.user_id == User.id).where(Token.digest == digest(token))
     with db.reading() as connection, Session(connection) as session:
-        return session.get(User, user_id, options=[undefer(User.password)])
+        return session.scalar(wanted)
+
+
+def digest(secret: str) -> bytes:
+    """Return what is stored of a random secret that no guess finds: its SHA-256, without a salt."""
+    return hashlib.sha256(secret.encode(errors="replace")).digest()
 
 
 def check(username: str, password: str, address: str, *, remember: bool = False) -> User | None:
@@ -182,11 +188,16 @@ def check(username: str, password: str, address: str, *, remember: bool = False)
     if remember and user and remembered.knows(user.password, password):
         return user
     tries: Tries = current_app.extensions["tries"]
-    limits: dict[Hashable, int] = {
-        (address, username.casefold()[:50]): TRIES,
-        address: TRIES_OF_ADDRESS,
-    }
-    began = tries.begin(limits)
+    # By the account, where there is one: MySQL finds it by other spellings of its name, too.
+    account: int | str = user.id if user else username.casefold()[:50]
+    limits: dict[Hashable, int] = {(address, account): TRIES, address: TRIES_OF_ADDRESS}
+    # Never what was typed: somebody may have typed the password there.
+    who = {"address": address, "user": user.id if user else None}
+    try:
+        began = tries.begin(limits)
+    except TooManyTriesError as error:
+        logger.warning("A login was refused for %d s: too many wrong ones.", error.wait, extra=who)
+        raise
     stored = user.password if user else passwords.NOBODY
     try:
         right = passwords.is_right(stored, password[:1024])
@@ -195,7 +206,7 @@ def check(username: str, password: str, address: str, *, remember: bool = False)
         tries.forget(limits, began)
         raise
     if not right or not user:
-        logger.warning("A login failed.", extra={"address": address})
+        logger.warning("A login failed.", extra=who)
         return None
     tries.forget(limits, began)
     if passwords.is_outdated(stored):
@@ -207,7 +218,11 @@ def check(username: str, password: str, address: str, *, remember: bool = False)
 
 def _rehashed(user: User, password: str) -> User:
     """Store the password's hash as hashes are made now."""
+    made = passwords.hash_password(password)
     with db.session() as session:
-        user = session.merge(user)
-        user.password = passwords.hash_password(password)
+        # Unless somebody has changed it in the meantime. The account itself is as it was: its
+        # version stays.
+        same = (User.id == user.id, User.password == user.password)
+        session.execute(update(User).where(*same).values(password=made, updated_at=User.updated_at))
+    user.password = made
     return user

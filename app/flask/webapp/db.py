@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import mysql.connector
@@ -25,12 +26,41 @@ RECYCLE = 3600
 TRANSACTION = "READ COMMITTED"
 SINGLE = "AUTOCOMMIT"
 
-NO_SUCH_TABLE = errorcode.ER_NO_SUCH_TABLE
-BAD_FIELD = errorcode.ER_BAD_FIELD_ERROR
+# Seconds for which /readyz tells that a change could not be kept, unless a later one is.
+FAULT_SHOWN = 60.0
+
+NO_ANSWER = "does not answer"
+BUSY = "is busy"
+FULL = "has no space left"
+READ_ONLY = "takes no changes (read-only)"
+UNMIGRATED = "has no tables of this release yet (the migration has not run)"
+# What of MySQL's errors is the server's fault and not the statement's. Their classes do not tell.
+OUTAGES = {
+    errorcode.ER_NO_SUCH_TABLE: UNMIGRATED,
+    errorcode.ER_BAD_FIELD_ERROR: UNMIGRATED,
+    errorcode.ER_LOCK_DEADLOCK: BUSY,
+    errorcode.ER_LOCK_WAIT_TIMEOUT: BUSY,
+    errorcode.ER_DISK_FULL_NOWAIT: FULL,
+    errorcode.ER_ERROR_ON_WRITE: FULL,
+    errorcode.ER_RECORD_FILE_FULL: FULL,
+    errorcode.ER_OPTION_PREVENTS_STATEMENT: READ_ONLY,
+    errorcode.ER_READ_ONLY_MODE: READ_ONLY,
+    errorcode.ER_INNODB_READ_ONLY: READ_ONLY,
+    errorcode.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: READ_ONLY,
+}
 
 
 class DatabaseUnavailableError(Exception):
-    """MySQL does not answer, refuses the connection, is busy, or has no tables yet."""
+    """MySQL does not answer, refuses the connection, is busy or full, or has no tables yet.
+
+    Attributes:
+        reason: why, in words that everybody may read.
+    """
+
+    def __init__(self, message: str, reason: str = NO_ANSWER) -> None:
+        """Remember the reason."""
+        super().__init__(message)
+        self.reason = reason
 
 
 class DuplicateError(Exception):
@@ -143,10 +173,10 @@ def _told() -> Iterator[None]:
         message = str(getattr(error.orig, "msg", ""))
         raise DuplicateError(message.rpartition(".")[2].strip("'")) from error
     except PoolTimeoutError as error:
-        raise DatabaseUnavailableError("all connections are taken") from error
+        raise DatabaseUnavailableError("all connections are taken", BUSY) from error
     except DBAPIError as error:
-        if _is_outage(error):
-            raise DatabaseUnavailableError(str(error.orig)) from error
+        if reason := _outage(error):
+            raise DatabaseUnavailableError(str(error.orig), reason) from error
         raise
 
 
@@ -162,31 +192,64 @@ def session_of(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def _is_outage(error: DBAPIError) -> bool:
-    """Whether the server, and not the statement, is at fault."""
-    if error.connection_invalidated:
-        return True
-    if getattr(error.orig, "errno", None) in {NO_SUCH_TABLE, BAD_FIELD}:
-        # The migration has not run yet: `docker compose run --rm migrate`.
-        return True
+def _outage(error: DBAPIError) -> str:
+    """Return why the server, and not the statement, is at fault; empty when it is not."""
+    if reason := OUTAGES.get(getattr(error.orig, "errno", 0)):
+        return reason
     kinds = (
         mysql.connector.OperationalError,
         mysql.connector.InterfaceError,
         mysql.connector.errors.PoolError,
     )
-    return isinstance(error.orig, kinds)
+    return NO_ANSWER if error.connection_invalidated or isinstance(error.orig, kinds) else ""
+
+
+class Faults:
+    """Why the last change was not kept, for a while: nothing but a change shows it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing.
+
+        Args:
+            clock: seconds.
+        """
+        self._clock = clock
+        self._last: tuple[str, float] | None = None
+
+    def tell(self, reason: str) -> None:
+        """Remember why."""
+        self._last = reason, self._clock()
+
+    def forget(self) -> None:
+        """Forget it: a change was kept."""
+        self._last = None
+
+    def reason(self) -> str:
+        """Return why, while it is shown; else nothing."""
+        last = self._last
+        return last[0] if last and last[1] + FAULT_SHOWN > self._clock() else ""
 
 
 def init_app(app: Flask, settings: Address) -> None:
     """Give the application its pool."""
+    app.extensions["faults"] = Faults()
     engine = make_engine(settings, isolation=SINGLE)
     app.extensions["engine"] = engine
     app.extensions["changing_engine"] = engine.execution_options(isolation_level=TRANSACTION)
 
 
-def session() -> AbstractContextManager[Session]:
+@contextmanager
+def session() -> Iterator[Session]:
     """Lend a session of the current application, to change something; see session_of."""
-    return session_of(current_app.extensions["changing_engine"])
+    faults: Faults = current_app.extensions["faults"]
+    try:
+        with session_of(current_app.extensions["changing_engine"]) as lent:
+            yield lent
+    except DatabaseUnavailableError as error:
+        if error.reason in {FULL, READ_ONLY}:
+            faults.tell(error.reason)
+        raise
+    faults.forget()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ English here; pages translate them (`N_` marks them for that).
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -16,16 +15,33 @@ from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from webapp.i18n import N_
+from webapp.models import ROLES
 
 Rule = Callable[[object], Any]
 
 # Patterns are regular expressions of Python and of ECMA-262 (JSON Schema) alike.
-_CONTROL = r"\u0000-\u001f\u007f-\u009f"
-LINE = rf"^[^{_CONTROL}]*$"
+_BREAKS = r"\u0009\u000a\u000d"
+_CONTROL = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+# What nobody sees, and what turns the direction of the text around it.
+_HIDDEN = r"\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_BARRED = _BREAKS + _CONTROL + _HIDDEN
+# Allowed beside others, but alone no more than a blank: joiners, marks, fillers.
+_BLANK = r"\s\u0300-\u036f\u115f\u1160\u17b4\u17b5\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0"
+LINE = rf"^[^{_BARRED}]*$"
 # More than blanks.
-WORDS = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
-LINES = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
-EMAIL = rf"^[^@\s{_CONTROL}]{{1,64}}@[^@\s.{_CONTROL}]+(\.[^@\s.{_CONTROL}]+)+$"
+WORDS = rf"^[^{_BARRED}]*[^{_BLANK}{_BARRED}][^{_BARRED}]*$"
+LINES = rf"^[^{_CONTROL}{_HIDDEN}]*$"
+# An address as browsers take it (HTML, 4.10.5.1.5), with a dot in its domain, and letters of all
+# scripts.
+_LETTER = (
+    r"A-Za-z\u00c0-\u02af\u0370-\u0600\u0620-\u10ff\u1200-\u167f\u1e00-\u1fff"
+    r"\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
+)
+_LABEL = rf"[{_LETTER}0-9](?:[{_LETTER}0-9-]{{0,61}}[{_LETTER}0-9])?"
+EMAIL = (
+    rf"^[{_LETTER}0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+"
+    rf"[{_LETTER}](?:[{_LETTER}0-9-]{{0,61}}[{_LETTER}0-9])$"
+)
 USERNAME = r"^[A-Za-z0-9._-]+$"
 MONEY = r"^[0-9]{1,8}(\.[0-9]{1,2})?$"
 MAX_MONEY = Decimal("99999999.99")
@@ -58,21 +74,20 @@ def text(
         strip: whether blanks at both ends are taken off.
     """
     whole = re.compile(pattern) if pattern else None
+    # Halves of a surrogate pair fit no UTF-8 text; JSON Schema knows none.
+    barred = re.compile(rf"[{_CONTROL}{_HIDDEN}\ud800-\udfff{'' if lines else _BREAKS}]")
 
     def rule(value: object) -> str:
         if not isinstance(value, str):
             raise problem(N_("must be text"))
+        # Before anything is taken off its ends: some control characters count as blanks.
+        if barred.search(value):
+            raise problem(N_("must not have control or invisible characters"))
         value = value.strip() if strip else value
         if not minimum <= len(value) <= maximum:
             raise problem(
                 N_("must have {minimum} to {maximum} characters"), minimum=minimum, maximum=maximum
             )
-        for character in value:
-            # Cc: control characters; Cs: halves of a surrogate pair, which no UTF-8 text can hold.
-            if unicodedata.category(character) in {"Cc", "Cs"} and not (
-                lines and character in "\n\r\t"
-            ):
-                raise problem(N_("must not have control characters"))
         if whole and not whole.fullmatch(value):
             raise problem(expected)
         return value
@@ -102,6 +117,17 @@ def integer(minimum: int, maximum: int) -> Rule:
     return rule
 
 
+def one_of(words: tuple[str, ...]) -> Rule:
+    """Make a rule for one of some words."""
+
+    def rule(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise problem(N_("must be one of {names}"), names=", ".join(words))
+        return value
+
+    return rule
+
+
 def money(value: object) -> Decimal:
     """Rule for an amount: 0 to 99999999.99, text or number, at most two decimals, never rounded."""
     if isinstance(value, str) and not re.fullmatch(MONEY, value):
@@ -125,7 +151,9 @@ def money(value: object) -> Decimal:
 
 Name = Annotated[
     str,
-    PlainValidator(text(maximum=100)),
+    PlainValidator(
+        text(maximum=100, pattern=WORDS, expected=N_("must have something that can be seen"))
+    ),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": WORDS}),
 ]
 Email = Annotated[
@@ -157,6 +185,11 @@ Username = Annotated[
         }
     ),
 ]
+Role = Annotated[
+    str,
+    PlainValidator(one_of(ROLES)),
+    WithJsonSchema({"enum": list(ROLES)}),
+]
 Password = Annotated[
     str,
     PlainValidator(text(minimum=8, maximum=128, strip=False)),
@@ -181,10 +214,12 @@ Price = Annotated[
     PlainValidator(money),
     WithJsonSchema(
         {
-            "description": "An exact amount, as text or as number; it leaves as text.",
+            # Not multipleOf, which binary fractions fail: 1.1 is no multiple of 0.01 to them.
+            "description": "An exact amount with at most two decimals, as text or as number; it"
+            " leaves as text.",
             "anyOf": [
                 {"type": "string", "pattern": MONEY},
-                {"type": "number", "minimum": 0, "maximum": float(MAX_MONEY), "multipleOf": 0.01},
+                {"type": "number", "minimum": 0, "maximum": float(MAX_MONEY)},
             ],
             "examples": ["12.50"],
         }

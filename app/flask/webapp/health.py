@@ -55,12 +55,16 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """Prove a round trip to MySQL, and that its tables were made.
+    """Prove a round trip to MySQL, that its tables were made, and that it takes changes.
 
     200, or 503 from the handler of DatabaseUnavailableError.
     """
+    query = text("SELECT @@GLOBAL.read_only FROM alembic_version")
     with db.reading() as connection:
-        connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        read_only = connection.execute(query).scalar_one()
+    faults: db.Faults = current_app.extensions["faults"]
+    if reason := db.READ_ONLY if read_only else faults.reason():
+        raise db.DatabaseUnavailableError("not ready", reason)
     settings = current_app.extensions["settings"]
     response = jsonify(status="ok", database="ok", release=settings.release)
     response.cache_control.no_store = True

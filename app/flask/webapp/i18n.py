@@ -6,13 +6,18 @@ are English always: programs read them, and their authors.
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
+from babel.numbers import NumberFormatError, parse_decimal
 from flask import Flask, Response, request
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, format_datetime, format_decimal, get_locale
 from flask_babel import format_currency as babel_currency
 
 LANGUAGES = ("es", "en")
+NAMES = {"es": "Español", "en": "English"}
+# Remembers what somebody has chosen, whatever the browser asks for.
+COOKIE = "language"
 CURRENCY = "EUR"
 
 
@@ -22,13 +27,38 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's name, by which pybabel extra
 
 
 def _language() -> str:
-    chosen: str = request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
-    return chosen
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
 
 
 def money(amount: Decimal) -> str:
     """Return an amount as the reader writes it: 12,50 € or €12.50."""
     return str(babel_currency(amount, CURRENCY))
+
+
+def plain_money(amount: Decimal) -> str:
+    """Return an amount as the reader types it: 1234,50 or 1234.50."""
+    return str(format_decimal(amount, "0.00"))
+
+
+def typed_money(text: str) -> str:
+    """Return an amount that somebody has typed as a program would write it.
+
+    As the reader's language writes it, with or without its grouping (1.234,50), or with a point or
+    comma for the decimals. What is none comes back as it is.
+    """
+    text = text.strip()
+    try:
+        return str(parse_decimal(text, locale=get_locale(), strict=True))
+    except NumberFormatError:
+        return text.replace(",", ".")
+
+
+def moment(time: datetime) -> str:
+    """Return a time of the database, which is in UTC, as the reader writes it."""
+    return f"{format_datetime(time, 'd MMM y, HH:mm')} UTC"
 
 
 def init_app(app: Flask, translations: str) -> None:
@@ -46,6 +76,8 @@ def init_app(app: Flask, translations: str) -> None:
         default_translation_directories=translations,
     )
     app.jinja_env.filters["money"] = money
+    app.jinja_env.filters["moment"] = moment
+    app.jinja_env.globals["languages"] = NAMES
     app.jinja_env.globals["language"] = lambda: str(get_locale())
 
     @app.after_request
@@ -53,5 +85,5 @@ def init_app(app: Flask, translations: str) -> None:
         if response.mimetype == "text/html":
             response.content_language.clear()
             response.content_language.add(str(get_locale() or LANGUAGES[0]))
-            response.vary.add("Accept-Language")
+            response.vary.update(("Accept-Language", "Cookie"))
         return response

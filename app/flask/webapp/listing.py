@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, or_, select
 
 from webapp.i18n import N_
-from webapp.models import Product, Row, User, columns
+from webapp.models import Change, Product, Row, User, columns
 from webapp.schemas import InvalidBodyError
 
 PER_PAGE = 50
 MAX_PER_PAGE = 100
+M_co = TypeVar("M_co", bound=Row, covariant=True)
+
 # MySQL walks over every row that it skips: a million at most.
 MAX_PAGE = 10_000
 MAX_SEARCH = 100
@@ -67,18 +69,20 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Listing(Generic[M_co]):
     """What can be asked of a table.
 
     Attributes:
         model: the table.
         sortable: columns.
         searched: columns in which a text is looked for.
+        usual: what sorts unless something else is asked for.
     """
 
-    model: type[Row]
+    model: type[M_co]
     sortable: tuple[str, ...]
     searched: tuple[str, ...]
+    usual: str = "id"
 
     def query(self, arguments: Mapping[str, str]) -> Query:
         """Read `page`, `per_page`, `q` and `sort` of a query string; others are not looked at.
@@ -93,7 +97,7 @@ class Listing:
         if len(q) > MAX_SEARCH:
             limits = {"minimum": 0, "maximum": MAX_SEARCH}
             errors["q"] = (N_("must have {minimum} to {maximum} characters"), limits)
-        sort = arguments.get("sort") or "id"
+        sort = arguments.get("sort", self.usual)
         if sort.removeprefix("-") not in self.sortable:
             names = {"names": ", ".join(self.sortable)}
             errors["sort"] = (N_("must be one of {names}, with - before it for descending"), names)
@@ -115,6 +119,12 @@ class Listing:
             .limit(query.per_page)
             .offset((query.page - 1) * query.per_page)
         )
+
+    def after(self, last: int, q: str, limit: int) -> Select[Any]:
+        """Return the SELECT of the rows that follow an id."""
+        key = self.model.__table__.c.id
+        rows = select(*columns(self.model)).where(key > last).order_by(key).limit(limit)
+        return self._matching(rows, q)
 
     def read(self, connection: Connection, query: Query) -> Page:
         """Return a page of the list; its rows are columns by name."""
@@ -153,11 +163,18 @@ def _number(
 
 users = Listing(
     User,
-    sortable=("id", "name", "username", "email", "created_at", "updated_at"),
+    sortable=("id", "name", "username", "email", "role", "created_at", "updated_at"),
     searched=("name", "username", "email"),
 )
 products = Listing(
     Product,
     sortable=("id", "name", "price", "stock", "created_at", "updated_at"),
     searched=("name", "description"),
+)
+changes = Listing(
+    Change,
+    sortable=("id",),
+    searched=("username", "name"),
+    # The newest first.
+    usual="-id",
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, delete, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import undefer
 
@@ -23,7 +23,7 @@ from webapp import logs
 from webapp.accounts import ADMIN_NAME
 from webapp.config import MigrationSettings, SettingsError
 from webapp.db import DatabaseUnavailableError, make_engine, session_of
-from webapp.models import User
+from webapp.models import ADMIN, SignedIn, User
 from webapp.passwords import hash_password, is_right
 
 # Seconds. MySQL's first start, on a small host's disk, is in the first.
@@ -91,9 +91,10 @@ def upgrade(engine: Engine) -> None:
 
 
 def converge_admin(engine: Engine, password: str) -> bool:
-    """Make sure that the account `admin` exists and has this password; return whether it changed.
+    """Make sure that the account `admin` exists, with this password; return whether it changed.
 
-    Everything else of an account that is there stays as it is.
+    It is how the host's owner gets in, so it is an administrator, whatever others have made of it;
+    sessions of another password end. Everything else of it stays as it is.
     """
     with session_of(engine) as session:
         wanted = select(User).where(User.username == ADMIN_NAME).options(undefer(User.password))
@@ -105,8 +106,12 @@ def converge_admin(engine: Engine, password: str) -> bool:
                 email = f"0{email}"
             admin = User(name="Administrator", username=ADMIN_NAME, email=email)
             session.add(admin)
-        elif is_right(admin.password, password):
+        elif admin.role == ADMIN and is_right(admin.password, password):
             return False
+        else:
+            admin.version += 1
+            session.execute(delete(SignedIn).where(SignedIn.user_id == admin.id))
+        admin.role = ADMIN
         admin.password = hash_password(password)
         return True
 

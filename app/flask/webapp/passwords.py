@@ -1,12 +1,13 @@
-"""Hashes of users' passwords."""
+"""Hashes of users' passwords, and how hard a password is to guess."""
 
 from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import zxcvbn
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from werkzeug.security import check_password_hash
@@ -21,6 +22,9 @@ AT_ONCE = 2
 # Seconds that one waits for its turn: some 300 others are in front then.
 PATIENCE = 5.0
 _turns = threading.BoundedSemaphore(AT_ONCE)
+# zxcvbn's score (0 to 4) from which a password is taken, and how many characters it looks at.
+STRONG = 3
+GUESSED = 48
 # What scrypt hashes of earlier releases begin with.
 _SCRYPT = "scrypt:"
 
@@ -66,6 +70,20 @@ def is_right(stored: str, password: str) -> bool:
             return _hasher.verify(stored, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def is_weak(password: str, known: Iterable[str]) -> bool:
+    """Return whether a guesser finds the password in fewer than some 100 million tries.
+
+    Args:
+        password: the one that somebody wants.
+        known: what a guesser tries first: the account's name and address.
+    """
+    words = [word for text in known for word in (text, *text.replace("@", " ").split())]
+    # What is hard to guess at its beginning is so with its end, and zxcvbn's time grows with the
+    # square of the length.
+    found: dict[str, int] = zxcvbn.zxcvbn(password[:GUESSED], user_inputs=words)
+    return found["score"] < STRONG
 
 
 def is_outdated(stored: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from webapp.fields import Description, Email, Name, Password, Price, Stock, Username
+from webapp.fields import Description, Email, Name, Password, Price, Role, Stock, Username
 from webapp.i18n import N_
+from webapp.models import ROLES
 
 
 class InvalidBodyError(Exception):
@@ -74,15 +75,17 @@ class NewUser(Body):
     name: Name
     email: Email
     username: Username
+    role: Role = _left_out()
     password: Password
 
 
 class WholeUser(Body):
-    """All of an account anew; a password that is left out stays."""
+    """All of an account anew; a role or a password that is left out stays."""
 
     name: Name
     email: Email
     username: Username
+    role: Role = _left_out()
     password: Password = _left_out()
 
 
@@ -92,7 +95,20 @@ class PartOfUser(Body):
     name: Name = _left_out()
     email: Email = _left_out()
     username: Username = _left_out()
+    role: Role = _left_out()
     password: Password = _left_out()
+
+
+class NewPassword(Body):
+    """A new password for the own account."""
+
+    password: Password
+
+
+class NewToken(Body):
+    """A token to be made."""
+
+    name: Name
 
 
 class NewProduct(Body):
@@ -139,6 +155,8 @@ class User(Shown):
     name: str
     email: str
     username: str
+    role: Annotated[str, WithJsonSchema({"enum": list(ROLES)})]
+    version: int
     created_at: datetime
     updated_at: datetime
 
@@ -153,13 +171,30 @@ class Product(Shown):
         WithJsonSchema({"type": "string", "pattern": r"^\d+\.\d{2}$", "examples": ["12.50"]}),
     ]
     stock: int
+    version: int
     created_at: datetime
     updated_at: datetime
 
 
-class Error(BaseModel):
-    """What went wrong."""
+class Change(Shown):
+    """Who changed what: the fields that changed, before and after. A password is never shown."""
 
+    created_at: datetime
+    user_id: int | None
+    username: str
+    action: Annotated[str, WithJsonSchema({"enum": ["add", "change", "delete"]})]
+    kind: Annotated[str, WithJsonSchema({"enum": ["user", "product", "token"]})]
+    row_id: int
+    name: str
+    old_values: dict[str, Any]
+    new_values: dict[str, Any]
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), and by field where fields are wrong."""
+
+    type: str
+    title: str
     status: int
-    message: str
+    detail: str
     errors: dict[str, str]

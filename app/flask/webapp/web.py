@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from flask import request
+from flask import current_app, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 # Larger than any request of the API, and as large as Apache lets through (httpd.conf): Apache is
@@ -54,7 +54,7 @@ class JsonProvider(DefaultJSONProvider):
         """
         return super().loads(
             s,
-            parse_float=Decimal,
+            parse_float=_number,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object,
             **kwargs,
@@ -65,10 +65,21 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
+def _number(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise ValueError(f"{digits[:30]} is too large a number") from None
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name is there twice")
+    for name in found:
+        # Half of a surrogate pair, which no answer could repeat.
+        if not name.isascii() and not name.encode(errors="ignore").decode() == name:
+            raise ValueError("a name is no Unicode text")
     return found
 
 
@@ -80,10 +91,15 @@ def json_body() -> Mapping[str, object]:
         werkzeug.exceptions.BadRequest: the body is not JSON, or not an object.
         werkzeug.exceptions.RequestEntityTooLarge: the body is larger than the application allows.
     """
+    if not request.is_json:
+        raise UnsupportedMediaType("The content type must be application/json.")
     try:
-        payload = request.get_json()
+        # As text, because JSON is UTF-8 (RFC 8259); of bytes Python would guess.
+        payload = current_app.json.loads(request.get_data().decode())
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply.") from error
+    except ValueError as error:
+        raise BadRequest(f"The body is no JSON: {error}.") from error
     if not isinstance(payload, dict):
         raise BadRequest('The body must be a JSON object, for example {"name": "…"}.')
     return payload

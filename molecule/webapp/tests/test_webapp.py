@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -99,8 +100,10 @@ def test_a_product_lives_from_post_to_delete(send: Send) -> None:
         assert send("GET", path).json["price"] == "12.50"
         assert "12,50\xa0€" in send("GET", "/products").text
         changed = {**PRODUCT, "stock": 2}
-        assert send("PUT", path, changed, admin=True).json["stock"] == 2
-        assert send("PUT", path, changed).status == 401
+        any_version = {"If-Match": "*"}
+        assert send("PUT", path, changed, admin=True).status == 428
+        assert send("PUT", path, changed, admin=True, **any_version).json["stock"] == 2
+        assert send("PUT", path, changed, **any_version).status == 401
     finally:
         assert send("DELETE", path, admin=True).status == 204
     assert send("GET", path).status == 404
@@ -111,7 +114,7 @@ def test_a_users_password_never_comes_back(send: Send) -> None:
         "name": "Ana",
         "email": "ana@example.com",
         "username": "ana",
-        "password": "unmistakable-1",
+        "password": "unmistakable lamp",
     }
     created = send("POST", "/api/users", user, admin=True)
     assert created.status == 201
@@ -120,7 +123,7 @@ def test_a_users_password_never_comes_back(send: Send) -> None:
         listed = send("GET", "/api/users", admin=True)
         assert "unmistakable" not in created.text + listed.text
         assert "password" not in listed.text
-        assert ">ana<" in send("GET", "/", admin=True).text
+        assert ">ana<" in send("GET", "/users", admin=True).text
         assert send("POST", "/api/users", user, admin=True).status == 409
     finally:
         send("DELETE", path, admin=True)
@@ -130,8 +133,8 @@ def test_users_need_a_login(send: Send) -> None:
     answer = send("GET", "/api/users")
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
-    page = send("GET", "/")
-    assert (page.status, page.headers["Location"]) == (303, "/login?next=/")
+    page = send("GET", "/users")
+    assert (page.status, page.headers["Location"]) == (303, "/login?next=/users")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,18 @@ def test_too_large_a_request_is_refused_in_json(send: Send) -> None:
         assert answer.json["status"] == 413
 
 
+def test_a_small_body_needs_no_length(address: str, admin_password: str) -> None:
+    pair = base64.b64encode(f"admin:{admin_password}".encode()).decode()
+    connection = http.client.HTTPConnection(address, timeout=10)
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {pair}"}
+    body = (b" " * 5000 for _ in range(3))
+    connection.request("POST", "/api/products", body, headers, encode_chunked=True)
+    answer = Response(connection.getresponse())
+    connection.close()
+    # Flask has read all of it: blanks are no JSON.
+    assert answer.status == 400
+
+
 @pytest.mark.parametrize("chunks", [2, 40, 200])
 def test_too_large_a_request_without_a_length_is_413(
     address: str, admin_password: str, chunks: int
@@ -201,6 +216,45 @@ def test_too_large_a_request_without_a_length_is_413(
     connection.close()
     assert answer.status == 413
     assert answer.json["status"] == 413
+
+
+LINES = {
+    400: "GET {}a%zz",
+    404: "GET {}a%2fb",
+    405: "TRACE {}",
+    414: "GET {}" + "a" * 5000,
+    417: "GET {} HTTP/1.1\r\nExpect: cake\r\nX:",
+}
+
+
+@pytest.mark.parametrize("status", LINES)
+@pytest.mark.parametrize("below", ["/api/", "/"])
+def test_what_apache_refuses_by_itself_is_told_to_programs_and_to_people(
+    address: str, status: int, below: str
+) -> None:
+    with socket.create_connection((address, 80), timeout=10) as connection:
+        line = LINES[status].format(below)
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        answer = Response(response)
+    assert answer.status == status
+    if below == "/":
+        assert 'lang="es"' in answer.text
+        assert 'lang="en"' in answer.text
+    else:
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert set(answer.json) == {"type", "title", "status", "detail", "errors"}
+        assert answer.json["status"] == status
+
+
+def test_what_people_search_for_is_not_in_apaches_log(host: Host, send: Send) -> None:
+    found = "somebody@example.org"
+    page = send("GET", f"/products?q={found}", Referer=f"http://x/products?q={found}")
+    log = host.check_output("docker logs --tail 20 webapp-apache-1 2>&1")
+    assert page.headers["X-Request-Id"] in log
+    assert "/products" in log
+    assert found not in log
 
 
 def test_a_request_is_found_in_the_log_by_its_number(host: Host, send: Send) -> None:
@@ -352,8 +406,11 @@ def test_without_flask_people_get_a_page_and_programs_json(host: Host, send: Sen
     page = send("GET", "/")
     assert page.status == 503
     assert "Volvemos enseguida" in page.text
+    assert "Back in a moment" in page.text
     assert page.headers["Retry-After"]
-    assert send("GET", "/api/products").json["status"] == 503
+    answer = send("GET", "/api/products")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json["status"] == 503
     # Apache starts without it, too.
     host.check_output("docker restart webapp-apache-1")
     wait_until(lambda: inspect(host, "apache")["State"]["Health"]["Status"] == "healthy", 30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -195,9 +196,27 @@ def document(**result: object) -> dict[str, object]:
 
 def test_the_verdict_is_the_verifications() -> None:
     passed = status.read(document(checks=["web page", "Grafana"]))
-    assert passed == status.Verdict(["web page", "Grafana"], [])
+    assert passed == status.Verdict(2, [])
     failed = status.read(document(failed=True, msg="web page: 503 instead of 200"))
     assert failed.problems == ["web page: 503 instead of 200"]
     away = status.read(document(unreachable=True, msg="Connection refused"))
     assert away.problems == ["Connection refused"]
     assert status.read({"plays": [], "stats": {}}).problems
+
+
+def test_what_plugins_say_does_not_spoil_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "ec2: 2 checks passed {so far}\n" + json.dumps(document(checks=[{}, {}]), indent=4)
+    monkeypatch.setattr("subprocess.run", mock.Mock(return_value=mock.Mock(stdout=said)))
+    assert status.verify("ec2", ()) == status.Verdict(2, [])
+
+
+def test_an_inventory_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = mock.Mock(stdout="", stderr="[ERROR]: No inventory was parsed\n")
+    monkeypatch.setattr("subprocess.run", mock.Mock(return_value=done))
+    assert status.verify("ec2", ()) == status.Verdict(0, ["[ERROR]: No inventory was parsed"])
+
+
+def test_the_longest_address_fits_a_terminal() -> None:
+    address = "203.200.213.207"
+    told = status.links(address, f"./lab --host {address} ssh")
+    assert [line for line in told if len(line) > 80] == []

@@ -1,16 +1,22 @@
-"""The module grafana_api, against the fake Grafana as a running process."""
+"""The role's last tasks, against the fake Grafana as a running process."""
 
 from __future__ import annotations
 
+import os
 import shlex
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.labstack.stack.plugins.modules import grafana_api
 
-from tests.unit.conftest import RunModule
-from tests.unit.grafana.conftest import FakeGrafana, Prometheus
+from tests.unit.play_role import play_role
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.grafana.conftest import FakeGrafana, Prometheus
+    from tests.unit.play_role import PlayRole
+
+__all__ = ["play_role"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,15 +24,17 @@ def programs(grafana: FakeGrafana, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Put `runuser`, which changes no user here, the fake and a journal on the PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
+    places = ["--homepath", str(grafana.home), "--config", str(grafana.config)]
     scripts = {
         "runuser": f'echo "$@" >> {shlex.quote(str(tmp_path))}/commands\nshift 3\nexec "$@"\n',
-        "grafana": f'exec {shlex.join(grafana.command())} "$@"\n',
+        # The fake is somewhere else than the package would be.
+        "grafana": f'shift 5\nexec {shlex.join(grafana.command("cli", *places))} "$@"\n',
         "journalctl": "echo level=error the words of the journal\n",
     }
     for name, text in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}")
         (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return folder
 
 
@@ -40,144 +48,97 @@ def provisioned(grafana: FakeGrafana, prometheus: Prometheus) -> FakeGrafana:
     return grafana
 
 
-def options(grafana: FakeGrafana, wanted: str | None = None, **others: Any) -> dict[str, Any]:
+def variables(grafana: FakeGrafana, password: str = "admin", **others: Any) -> dict[str, Any]:  # noqa: S107 - the fake's
     return {
-        "url": grafana.url,
-        "password": wanted or "admin",
-        "datasource_uid": "prometheus",
-        "dashboards": ["one"],
-        "timeout": 1,
-        "homepath": str(grafana.home),
-        "config": str(grafana.config),
+        "grafana_listen_address": grafana.url.removeprefix("http://"),
+        "grafana_admin_password": password,
+        "grafana_ready_timeout": 1,
+        "__grafana_all_dashboards": [{"uid": "one"}],
         **others,
     }
 
 
-def test_everything_is_there(run_module: RunModule, provisioned: FakeGrafana) -> None:
-    result = run_module(grafana_api.main, options(provisioned, timeout=10))
-    assert (result["changed"], result["password_reset"]) == (False, False)
-    assert result["version"] == "13.2.3+fake"
-    assert result["datasource"] == "Successfully queried the Prometheus API."
-    assert result["dashboards"] == 1
+def said(output: str) -> str:
+    """Return a run's output in one line, since a message may be broken anywhere."""
+    return " ".join(output.split())
 
 
 def test_another_password_converges(
-    run_module: RunModule, provisioned: FakeGrafana, tmp_path: Path
+    play_role: PlayRole, provisioned: FakeGrafana, tmp_path: Path
 ) -> None:
     password = "contraseña $x; 'y' \\z"
-    asked = options(provisioned, password, timeout=10)
-    assert run_module(grafana_api.main, asked)["changed"] is True
+    asked = variables(provisioned, password)
+    told = play_role("grafana", asked, "--check", tasks_from="password")
+    assert (told.status, told.changed) == (0, 1), told.output
+    assert not (tmp_path / "commands").exists()
+
+    played = play_role("grafana", asked, tasks_from="password")
+    assert (played.status, played.changed) == (0, 1), played.output
     assert provisioned.get("/api/user", f"admin:{password}").status == 200
-    assert run_module(grafana_api.main, asked)["changed"] is False
     commands = (tmp_path / "commands").read_text()
     assert commands.startswith("-u grafana -- grafana cli --homepath ")
     assert "--password-from-stdin" in commands
     assert "contrase" not in commands
 
-
-def test_check_mode_says_that_the_password_would_change(
-    run_module: RunModule, provisioned: FakeGrafana, tmp_path: Path
-) -> None:
-    result = run_module(grafana_api.main, options(provisioned, "another one"), check=True)
-    assert (result["changed"], result["password_reset"]) == (True, True)
-    assert not (tmp_path / "commands").exists()
+    again = play_role("grafana", asked, tasks_from="password")
+    assert (again.status, again.changed) == (0, 0), again.output
 
 
-def test_check_mode_before_the_first_installation(
-    run_module: RunModule, grafana: FakeGrafana
-) -> None:
-    result = run_module(grafana_api.main, options(grafana), check=True)
-    assert (result["changed"], result["version"], result["warnings"]) == (False, "", [])
+def test_nobody_answers(play_role: PlayRole, grafana: FakeGrafana) -> None:
+    told = play_role("grafana", variables(grafana), "--check", tasks_from="password")
+    assert (told.status, told.changed) == (0, 0), told.output
 
-
-def test_check_mode_warns_of_what_is_missing_now(
-    run_module: RunModule, provisioned: FakeGrafana
-) -> None:
-    asked = options(provisioned, dashboards=["one", "two"])
-    result = run_module(grafana_api.main, asked, check=True)
-    assert result["changed"] is False
-    assert "two" in result["warnings"][0]
-
-
-def test_it_waits_for_a_grafana_that_is_starting(
-    run_module: RunModule, grafana: FakeGrafana, prometheus: Prometheus
-) -> None:
-    grafana.datasource(prometheus.url)
-    grafana.provide()
-    grafana.dashboard("one", "One")
-    grafana.start()
-    assert run_module(grafana_api.main, options(grafana, timeout=15))["dashboards"] == 1
-
-
-def test_nobody_answers(run_module: RunModule, grafana: FakeGrafana) -> None:
-    message = run_module(grafana_api.main, options(grafana))["msg"]
-    assert f"{grafana.url}/api/health does not answer" in message
-    assert "the words of the journal" in message
-    assert "sudo journalctl --unit grafana-server" in message
-
-
-def test_a_prometheus_that_refuses_the_password(
-    run_module: RunModule, provisioned: FakeGrafana, prometheus: Prometheus
-) -> None:
-    prometheus.credentials = "monitor:another"
-    message = run_module(grafana_api.main, options(provisioned))["msg"]
-    assert "401 Unauthorized" in message
-    assert "grafana_prometheus_password" in message
-
-
-def test_a_data_source_that_was_not_provisioned(
-    run_module: RunModule, grafana: FakeGrafana
-) -> None:
-    grafana.up()
-    message = run_module(grafana_api.main, options(grafana))["msg"]
-    assert "there is no data source 'prometheus'" in message
-
-
-def test_a_data_source_of_that_name_with_another_uid(
-    run_module: RunModule, grafana: FakeGrafana, prometheus: Prometheus
-) -> None:
-    grafana.datasource(prometheus.url, uid="old")
-    grafana.up()
-    message = run_module(grafana_api.main, options(grafana))["msg"]
-    assert "has the uid 'old', not 'prometheus'" in message
-    assert "delete that data source" in message
-
-
-def test_missing_dashboards_are_named_with_the_likely_cause(
-    run_module: RunModule, provisioned: FakeGrafana
-) -> None:
-    provisioned.dashboard("two", "One")
-    message = run_module(grafana_api.main, options(provisioned, dashboards=["one", "two"]))["msg"]
-    assert "1 of 2 dashboards are not there: two" in message
-    assert "uid or title that two files have" in message
-
-
-def test_a_locked_out_administrator_is_explained(
-    run_module: RunModule, provisioned: FakeGrafana
-) -> None:
-    for _ in range(5):
-        provisioned.get("/api/user", "admin:guess")
-    message = run_module(grafana_api.main, options(provisioned))["msg"]
-    assert "five failed logins" in message
+    played = play_role("grafana", variables(grafana), tasks_from="password")
+    assert played.status != 0
+    assert f"{grafana.url} does not answer" in said(played.output)
+    assert "the words of the journal" in played.output
 
 
 def test_a_command_line_that_fails_does_not_show_the_password(
-    run_module: RunModule, provisioned: FakeGrafana, programs: Path
+    play_role: PlayRole, provisioned: FakeGrafana, programs: Path
 ) -> None:
     (programs / "grafana").write_text('#!/bin/sh\nread -r line\necho "no, $line"\nexit 1\n')
-    message = run_module(grafana_api.main, options(provisioned, "topsecretword"))["msg"]
-    assert "cannot be reset: no, ********" in message
-    assert "topsecretword" not in message
+    asked = variables(provisioned, "topsecretword")
+    played = play_role("grafana", asked, "-vvv", tasks_from="password")
+    assert played.status != 0
+    assert "could not be reset" in said(played.output)
+    # The command that the test itself typed shows it.
+    assert "no, topsecretword" not in played.output
 
 
-def test_a_command_line_that_is_not_there(
-    run_module: RunModule, provisioned: FakeGrafana, programs: Path
+def test_what_was_provisioned_is_found(play_role: PlayRole, provisioned: FakeGrafana) -> None:
+    played = play_role("grafana", variables(provisioned), tasks_from="probe")
+    assert (played.status, played.changed) == (0, 0), played.output
+
+
+def test_a_prometheus_that_refuses_the_password(
+    play_role: PlayRole, provisioned: FakeGrafana, prometheus: Prometheus
 ) -> None:
-    (programs / "grafana").unlink()
-    message = run_module(grafana_api.main, options(provisioned, "another one"))["msg"]
-    assert "cannot be reset" in message
+    prometheus.credentials = "monitor:another"
+    played = play_role("grafana", variables(provisioned), tasks_from="probe")
+    assert played.status != 0
+    assert "401 Unauthorized" in said(played.output)
+    assert "do grafana_prometheus_user and grafana_prometheus_password" in said(played.output)
 
 
-def test_something_else_listens_there(run_module: RunModule, prometheus: Prometheus) -> None:
-    asked = {"url": prometheus.url, "password": "x" * 8, "datasource_uid": "p", "timeout": 0}
-    assert "answers 401 without JSON" in run_module(grafana_api.main, asked)["msg"]
+def test_a_data_source_of_that_name_with_another_uid(
+    play_role: PlayRole, grafana: FakeGrafana, prometheus: Prometheus
+) -> None:
+    grafana.datasource(prometheus.url, uid="old")
+    grafana.up()
+    played = play_role("grafana", variables(grafana), tasks_from="probe")
+    assert played.status != 0
+    assert 'there is no data source "prometheus"' in said(played.output)
+    assert "delete it in Grafana" in said(played.output)
+
+
+def test_missing_dashboards_are_named_with_the_likely_cause(
+    play_role: PlayRole, provisioned: FakeGrafana
+) -> None:
+    provisioned.dashboard("two", "One")
+    wanted = [{"uid": "one"}, {"uid": "two"}]
+    asked = variables(provisioned, __grafana_all_dashboards=wanted)
+    played = play_role("grafana", asked, tasks_from="probe")
+    assert played.status != 0
+    assert "these dashboards are not there: two" in said(played.output)
+    assert "uid or title that two files" in said(played.output)

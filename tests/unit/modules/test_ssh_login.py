@@ -280,10 +280,13 @@ def test_a_dead_name_server_does_not_hold_up(
     host: FakeHost, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = threading.Event()
-    answered = []
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda *_, **__: answered.append(stop.wait(30)) or []
-    )
+    answered: list[bool] = []
+
+    def hang(*_args: object, **_more: object) -> list[object]:
+        answered.append(stop.wait(30))
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     text = message(host, port, address="slow.example", connect_timeout=0.3)
     assert answered == []
     stop.set()

@@ -76,7 +76,7 @@ def test_a_typing_error_in_group_vars_itself(tmp_path: Path) -> None:
 def test_an_old_name_says_its_new_one(names: variables.Names) -> None:
     problem = variables.unknown("verify_webapp_admin_password", names)
     assert problem
-    assert "is now verify_servers.webapp.password" in problem.what
+    assert "is now verify_servers.https.password" in problem.what
     gone = variables.unknown("preflight_collections", names)
     assert gone
     assert "no longer needed" in gone.what

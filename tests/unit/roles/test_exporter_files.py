@@ -89,6 +89,16 @@ def test_alertmanager_without_channels_tells_nobody() -> None:
     assert config["route"]["receiver"] == "people"
 
 
+def test_an_address_as_text_is_one_address() -> None:
+    config = alertmanager(
+        alertmanager_email_to="me@example.net",
+        alertmanager_email_from="labstack@example.net",
+        alertmanager_smtp_smarthost="smtp.example.net:587",
+    )
+    (email,) = config["receivers"][0]["email_configs"]
+    assert email["to"] == "me@example.net"
+
+
 def test_alertmanager_tells_everybody_who_is_named() -> None:
     config = alertmanager(
         alertmanager_email_to=["a@example.net", "b@example.net"],

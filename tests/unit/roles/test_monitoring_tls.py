@@ -36,7 +36,7 @@ def test_grafana_and_the_verification_follow() -> None:
     assert source["jsonData"]["tlsSkipVerify"] is True
     servers = evaluate("verify", "verify_servers", **ON)
     assert {name for name, server in servers.items() if server.get("scheme") == "https"} == {
-        "webapp",
+        "https",
         "prometheus",
         "node_exporter",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,13 +17,22 @@ def secrets_of(host: str) -> dict[str, Any]:
     return {"secrets": {"monitoring_password": f"of-{host}", "monitoring_salt": f"salt-{host}"}}
 
 
+@cache
+def listeners_of(*, serves: bool) -> dict[str, Any]:
+    """Return the listeners of a monitored host, which serves the web application or nothing."""
+    exporters = ["mysqld_exporter"] if serves else []
+    overrides = {"stack_monitors": False, "stack_webapp": serves, "stack_exporters": exporters}
+    listeners: dict[str, Any] = evaluate("prometheus", "stack_listeners", **overrides)
+    return listeners
+
+
 def seen_by(host: str, group: list[str] | None = None, without: str = "") -> dict[str, Any]:
     """Return the overrides of a host's variables in an inventory of four."""
     others = {
         name: {
             "inventory_hostname": name,
             "stack_address": address,
-            "stack_services": [] if name == "db" else ["mysqld_exporter", "webapp"],
+            "stack_listeners": listeners_of(serves=name != "db"),
             "secrets_result": secrets_of(name),
             "secrets_hashes": {"monitoring_password": f"hash for {name}"},
         }
@@ -109,3 +119,21 @@ def test_a_run_without_the_watching_host_says_so() -> None:
     overrides = seen_by("web1", ["mon"], without="mon")
     with pytest.raises(Exception, match="--limit mon,web1"):
         evaluate("node_exporter", "node_exporter_basic_auth_users", **overrides)
+
+
+def test_the_verification_looks_at_what_a_host_has() -> None:
+    def present(servers: dict[str, Any], **words: bool) -> set[str]:
+        return {
+            name
+            for name, server in servers.items()
+            if server["present"] and all(server[word] is wanted for word, wanted in words.items())
+        }
+
+    watched = evaluate("verify", "verify_servers", **seen_by("web1", ["mon"]))
+    assert {"prometheus", "grafana"} & present(watched) == set()
+    assert {"https", "node_exporter", "mysqld_exporter"} <= present(watched, closed=False)
+    assert {"mysql", "flask"} <= present(watched, closed=True)
+    assert watched["node_exporter"]["password"] == "of-mon"
+    own = evaluate("verify", "verify_servers", **seen_by("mon", ["mon"]))
+    assert {"prometheus", "grafana"} <= present(own, closed=False)
+    assert "mysqld_exporter" in present(own, closed=True)

@@ -57,9 +57,11 @@ def test_ones_own_is_taken_and_so_is_nobodys(checkout: str | None) -> None:
 
 def test_down_of_all_leaves_the_other_checkouts(tmp_path: Path) -> None:
     mine, theirs = container(str(mirror.ROOT)), container(str(tmp_path), "other")
-    host.down(engine(mine, theirs))
+    unknown = container(None, "older")
+    host.down(engine(mine, theirs, unknown))
     mine.remove.assert_called_once()
     theirs.remove.assert_not_called()
+    unknown.remove.assert_not_called()
 
 
 def test_where_we_may_not_look_somebody_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from testbed import mirror
@@ -29,6 +31,16 @@ def test_requests_are_counted_without_the_testbeds_own() -> None:
 )
 def test_the_bridges_address(entry: dict[str, str], address: str) -> None:
     assert mirror.bridge_address(entry) == address
+
+
+def test_a_checkout_that_stands_alone_serves_the_stand_in_dashboard(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mirror, "DASHBOARD", tmp_path / "shared/dashboards/nothing.json")
+    assert mirror.dashboard() == mirror.DASHBOARD_STAND_IN.read_bytes()
+    (tmp_path / "given.json").write_text("{}")
+    monkeypatch.setattr(mirror, "DASHBOARD", tmp_path / "given.json")
+    assert mirror.dashboard() == b"{}"
 
 
 def test_the_stand_in_dashboard_has_the_upstreams_shape() -> None:

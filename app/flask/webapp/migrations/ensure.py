@@ -31,6 +31,18 @@ def index(table_name: str, name: str, columns: str) -> None:
         op.execute(f"CREATE INDEX {name} ON {table_name} ({columns})")
 
 
+def column(table_name: str, name: str, definition: str) -> None:
+    """Add a column unless the table has one of this name.
+
+    Args:
+        table_name: the table.
+        name: the column.
+        definition: its type, NULL-ness and default.
+    """
+    if name not in {found["name"] for found in inspect(op.get_bind()).get_columns(table_name)}:
+        op.execute(f"ALTER TABLE {table_name} ADD COLUMN {name} {definition}")
+
+
 def comment(table_name: str, column: str, definition: str, wanted: str) -> None:
     """Bring a column's comment to a text; nothing else of the column changes.
 
