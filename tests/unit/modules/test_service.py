@@ -193,7 +193,7 @@ def test_a_refused_file_leaves_the_service_as_it_runs(host: Host, converge: Conv
 def test_a_wrong_checksum_writes_no_file(host: Host, converge: Converge) -> None:
     result = converge(sha256="0" * 64)
     assert result["failed"]
-    assert "tool_sha256" in result["msg"]
+    assert "tool_checksums" in result["msg"]
     assert list(host.etc.iterdir()) == []
     assert list(host.programs.iterdir()) == []
 
