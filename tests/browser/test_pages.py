@@ -61,7 +61,7 @@ def test_a_user_is_added_edited_and_deleted(visit: Visit, unique: str, way: dict
     visitor.fill(**{"E-mail": f"{unique}@example.com"})
     visitor.press("Add")
     expect(visitor.page.get_by_role("status")).to_contain_text(name)
-    visitor.look(f"/?q={unique}")
+    visitor.look(f"/users?q={unique}")
     assert visitor.listed(name)
     assert "unmistakable" not in visitor.page.content()
 
@@ -72,7 +72,7 @@ def test_a_user_is_added_edited_and_deleted(visit: Visit, unique: str, way: dict
     visitor.picture("edit")
     visitor.press("Save")
     expect(visitor.page.get_by_role("status")).to_contain_text(changed)
-    visitor.look(f"/?q={unique}")
+    visitor.look(f"/users?q={unique}")
     assert visitor.listed(changed)
     visitor.picture("list")
     assert visitor.fits()
