@@ -19,6 +19,9 @@ from ansible_collections.labstack.stack.plugins.module_utils.variables import (
     unknown,
 )
 
+# The checkout, or where the collection is installed.
+COLLECTION = Path(__file__).resolve().parents[2]
+
 ARGUMENTS = {
     "renamed": {"type": "dict", "default": {}},
     "usual_users": {"type": "list", "elements": "str", "default": ["ubuntu", "admin"]},
@@ -70,9 +73,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
     def _variables(self, task_vars: dict[str, Any], renamed: dict[str, str]) -> list[Problem]:
         """Return the problems of what people set: each name, and each value that has a form."""
-        names: Names = read_names(
-            Path(task_vars["role_path"]).parent, self._project(task_vars), renamed
-        )
+        names: Names = read_names(COLLECTION, {COLLECTION, self._project(task_vars)}, renamed)
         problems = [one for name in sorted(task_vars) if (one := unknown(name, names))]
         for name in sorted(task_vars):
             ours = name.startswith("vault_") or (

@@ -103,4 +103,3 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # Ansible has
         Path(known_hosts).parent.mkdir(exist_ok=True)
         for variable, value in connection(instance, known_hosts).items():
             inventory.set_variable(host, variable, value)
-        inventory.set_variable(host, "ec2_instance_id", instance.id)

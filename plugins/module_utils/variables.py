@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,14 +155,20 @@ class Names:
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_names(roles: Path, project: Path, renamed: Mapping[str, str]) -> Names:
+def read_names(collection: Path, projects: Iterable[Path], renamed: Mapping[str, str]) -> Names:
     """Return the names, read from the roles' specifications and from where stack_* is used.
+
+    Args:
+        collection: The folder with roles/.
+        projects: Folders with group_vars/ and playbooks.
+        renamed: By old name, the new one; an empty one where there is none any more.
 
     A name of the stack is known where something reads it, not where it is set: so a typing error in
     group_vars is none.
     """
     known: set[str] = set()
     booleans: set[str] = set()
+    roles = collection / "roles"
     for path in roles.glob("*/meta/argument_specs.yml"):
         for entry in yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             options = entry.get("options") or {}
@@ -178,6 +184,7 @@ def read_names(roles: Path, project: Path, renamed: Mapping[str, str]) -> Names:
     of_roles = re.compile(read % "stack_|vault_", re.M)
     files = [
         (of_project, path)
+        for project in projects
         for pattern in ("group_vars/all/*.yml", "*.yml", "playbooks/*.yml")
         for path in project.glob(pattern)
     ]

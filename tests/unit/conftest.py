@@ -13,12 +13,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
-from ansible.plugins.loader import init_plugin_loader
 
 ROOT = Path(__file__).resolve().parents[2]
-
-# As `collections_path` in ansible.cfg does for a run of Ansible.
-init_plugin_loader([str(ROOT / "collections")])
 
 Result = dict[str, Any]
 RunModule = Callable[..., Result]

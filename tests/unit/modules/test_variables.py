@@ -21,7 +21,7 @@ RENAMED: dict[str, str] = yaml.safe_load((ROOT / "roles/preflight/vars/main.yml"
 
 @pytest.fixture(scope="module")
 def names() -> variables.Names:
-    return variables.read_names(ROOT / "roles", ROOT, RENAMED)
+    return variables.read_names(ROOT, [ROOT], RENAMED)
 
 
 def set_in_the_checkout() -> set[str]:
@@ -69,7 +69,7 @@ def test_a_typing_error_in_group_vars_itself(tmp_path: Path) -> None:
     (tmp_path / "group_vars/all/stack.yml").write_text(
         "# stack_monitoring_usr is explained here\nstack_monitoring_usr: bob\n"
     )
-    names = variables.read_names(ROOT / "roles", tmp_path, {})
+    names = variables.read_names(ROOT, [tmp_path], {})
     assert variables.unknown("stack_monitoring_usr", names)
 
 
