@@ -83,7 +83,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 f"{file.get('dest') or 'A file'} takes one of template, src and content, and has "
                 f"{' and '.join(given) or 'none'}: {{template: a.conf.j2, dest: /etc/a.conf}}"
             )
-        value = str(file.pop(given[0]))
+        value = file.pop(given[0])
+        if not isinstance(value, str):
+            raise AnsibleActionFail(
+                f"{given[0]} of {file.get('dest')} is no text but a {type(value).__name__}: "
+                "{{ x | ansible.builtin.to_json }} or to_yaml makes one of it"
+            )
         if given[0] == "template":
             content = self._rendered(value, variables)
         elif given[0] == "src":

@@ -485,12 +485,10 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
     words = {word.name for word in fields(Server)} - {"address", "timeout"}
     servers = {}
     for name, entry in params["servers"].items():
+        known = {"present": True, **entry, "port": int(entry["port"])}
         # A variable of the command line is a text.
-        known = {
-            **entry,
-            "port": int(entry["port"]),
-            "present": boolean(entry.get("present", True)),
-        }
+        for word in ("present", "closed", "trusted"):
+            known[word] = boolean(known.get(word, False))
         known = {word: value for word, value in known.items() if word in words}
         servers[name] = Server(params["address"], params["request_timeout"], **known)
     checks = collect(Path(params["roles"]), servers)
@@ -532,7 +530,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             result |= look(params, self._task.check_mode)
         except (TypeError, ValueError, LookupError) as error:
             raise AnsibleActionFail(
-                f"A check or a server is not described right: {error}"
+                f"verify_servers or a checks/main.yml is invalid: {error}"
             ) from None
         if not result.get("failed"):
             host = (task_vars or {}).get("inventory_hostname", params["address"])

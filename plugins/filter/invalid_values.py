@@ -13,8 +13,8 @@ short_description: what is wrong with the values of variables
 version_added: "0.1.0"
 author: labstack (@labstack)
 description:
-  - Returns a message for each variable whose value has not the form that its name asks for, as an
-    address and port for C(prometheus_listen_address). Each message names that variable alone and
+  - Returns a message for each variable with an invalid value. The form follows from the name, as an
+    address and port from C(prometheus_listen_address). Each message names that variable alone and
     shows a valid value.
 options:
   _input:

@@ -49,9 +49,10 @@ def listener(service: Mapping[str, Any]) -> dict[str, Any]:
     bind, _, port = listen.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         variable = service.get("variable") or "listen"
+        form = "8080" if variable.endswith("_port") else '"127.0.0.1:9090"'
         raise AnsibleFilterError(
             f"{variable} is {listen!r}, which has no port from 1 to 65535. "
-            f'Smallest valid form: {variable}: "9090", or "127.0.0.1:9090"'
+            f"Smallest valid form: {variable}: {form}"
         )
     host = "localhost" if bind in _EVERY_ADDRESS | _LOOPBACK else bind
     return {

@@ -58,7 +58,7 @@ def listeners(
 ) -> dict[str, dict[str, Any]]:
     """Return where each service listens; see DOCUMENTATION.
 
-    Raises AnsibleFilterError where a port or an exposure is none.
+    Raises AnsibleFilterError where a port or an exposure is invalid.
     """
     found = {}
     for name, service in services.items():

@@ -53,7 +53,7 @@ MISSING_REGION = Diagnosis(
     f"AWS_REGION=us-east-1 before the command (a Learner Lab has {REGIONS} only)",
 )
 
-# The first that fits counts: what is special stands before what is general. `{0}` is the group.
+# The first match counts: special cases stand before general ones. `{0}` is the group.
 _KNOWN: tuple[tuple[str, Diagnosis], ...] = (
     (
         r"voc-cancel-cred",

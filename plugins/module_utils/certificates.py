@@ -149,7 +149,7 @@ class Settings:
         return f"{self.address.replace(':', '_')}-{asked}"
 
 
-# The first that fits certbot's words is told: the likely cause, and what to do.
+# The first match in certbot's words is reported: the likely cause, and what to do.
 CAUSES: Sequence[tuple[str, str, str]] = (
     (
         r"rateLimited|too many (certificates|failed|new|registrations)",

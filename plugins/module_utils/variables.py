@@ -116,7 +116,7 @@ def form_of(name: str) -> Form | None:
 
 
 def invalid(name: str, value: Any) -> Problem | None:
-    """Return the problem of a value that has not the form of its name; None when there is none."""
+    """Return the problem of an invalid value, by the form of its name; None for a valid one."""
     form = form_of(name)
     if form is None or value is None or value == "":
         return None

@@ -65,7 +65,7 @@ def test_a_host_reaches_its_service_where_it_listens(
     "wrong", ["", "localhost", "0.0.0.0:", "0.0.0.0:0", "0.0.0.0:65536", "x:y"]
 )
 def test_what_has_no_port_is_refused_under_the_name_of_its_variable(wrong: str) -> None:
-    with pytest.raises(AnsibleFilterError, match='prometheus_listen_address: "9090"'):
+    with pytest.raises(AnsibleFilterError, match=r'prometheus_listen_address: "127\.0\.0\.1:9090"'):
         listener({"listen": wrong, "variable": "prometheus_listen_address"})
 
 

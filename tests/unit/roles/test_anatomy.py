@@ -192,3 +192,22 @@ def test_what_restarts_a_service_is_a_file_of_its_task(role: Path) -> None:
             for entry in (entry for entry in named if not entry.startswith("/")):
                 found = [place for place in places if place.rstrip("/").rsplit("/", 1)[1] == entry]
                 assert len(found) == 1, f"{file.name}: {entry} is {found}"
+
+
+@each_role
+def test_a_boolean_of_the_command_line_is_read_as_one(role: Path) -> None:
+    """`-e x=false` is a text, which Jinja takes for true: a condition says `x | bool`."""
+    options = [o for spec in load_spec(role).values() for o in (spec.get("options") or {}).items()]
+    names = [name for name, option in options if option["type"] == "bool"]
+    read = re.compile(
+        rf"\b(?:if|and|or|not|when:|that:|-) (?:{'|'.join(names)})\b(?! \| bool)(?!:)"
+    )
+    paths = [p for kind in ("tasks", "vars", "templates") for p in sorted((role / kind).rglob("*"))]
+    bare = [
+        f"{path.relative_to(role)}: {line.strip()}"
+        for path in paths
+        if path.is_file() and names
+        for line in path.read_text().splitlines()
+        if read.search(line)
+    ]
+    assert bare == []
