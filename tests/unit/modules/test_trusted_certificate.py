@@ -114,7 +114,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     host = Host(tmp_path)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_DOCKER", str(host.docker))
-    monkeypatch.setattr(certificates, "SERVE_TIMEOUT_S", 1.0)
+    # For the tests in which nobody serves; long enough for a busy machine in the others.
+    monkeypatch.setattr(certificates, "SERVE_TIMEOUT_S", 10.0)
     yield host
     host.close()
 
