@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_files_and_empty_directories_go_and_the_rest_stays(
     play_role: PlayRole, tmp_path: Path
 ) -> None:
-    etc, data = tmp_path / "etc", tmp_path / "data"
+    etc, data = tmp_path / "etc", tmp_path / "var" / "data"
     (etc / "tool").mkdir(parents=True)
     (etc / "tool" / "file").write_text("x")
     (data / "deep").mkdir(parents=True)
@@ -27,7 +27,9 @@ def test_files_and_empty_directories_go_and_the_rest_stays(
     variables = {
         "removal_paths": [str(etc / "tool"), str(etc / "link"), str(tmp_path / "missing")],
         "removal_data": [str(data), str(tmp_path / "no-data")],
-        "removal_empty_directories": [str(etc), str(used), str(tmp_path / "missing")],
+        "removal_empty_directories": [
+            str(p) for p in (etc, used, data.parent, tmp_path / "missing")
+        ],
         "removal_users": ["no-such-user"],
         "removal_groups": ["no-such-group"],
     }
@@ -41,7 +43,7 @@ def test_files_and_empty_directories_go_and_the_rest_stays(
     assert played.status == 0, played.output
     assert played.changed > 0
     assert not etc.exists()
-    assert not data.exists()
+    assert not data.parent.exists()
     assert (outside / "file").exists()
     assert (used / "file").exists()
 
