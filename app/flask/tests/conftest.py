@@ -206,7 +206,7 @@ def app(application: Flask, admin_hash: str) -> Flask:
     accounts.init_app(application)
     with application.app_context(), db.session() as session:
         for table in ("users", "products", "audit", "submissions"):
-            session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names of tables
+            session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - the names just above
         session.add(
             User(
                 name="Administrator",

@@ -36,7 +36,7 @@ LAST_ADMIN = N_("The last administrator can be neither deleted nor given another
 WEAK = N_("is too easy to guess: take some words that do not belong together")
 OWN_PASSWORD = N_("is changed on the page of the account")
 # What the audit list shows of a password.
-SECRET = "…"  # noqa: S105 - it is none
+MASK = "…"
 
 Fits = Callable[[int], bool]
 
@@ -307,7 +307,7 @@ def note(
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values as JSON has them, and no password."""
     return {
-        name: SECRET
+        name: MASK
         if name in {"password", "digest"}
         else value
         if isinstance(value, int | str) and not isinstance(value, Decimal)
