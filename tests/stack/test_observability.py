@@ -1,4 +1,4 @@
-"""The watchers on the whole stack: what is measured, whether panels have data, what it takes."""
+"""Monitoring on the whole stack: what is measured, whether panels have data, what it takes."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_who_watches_brings_prometheus_and_keeps_exporters_on_the_loopback(
     )
 
 
-def test_a_watched_host_accepts_the_watchers_password_and_is_given_its_hash_only() -> None:
+def test_a_watched_host_accepts_the_monitoring_password_and_is_given_its_hash_only() -> None:
     expression = "node_exporter_basic_auth_users"
     watched = evaluate("node_exporter", expression, **seen_by("web1", ["mon"]))
     assert watched == {"monitor": "hash for mon"}

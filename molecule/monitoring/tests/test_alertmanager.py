@@ -18,6 +18,7 @@ from tests.ask import wait_until
 from tests.lab import Lab
 
 AMTOOL = "/usr/local/bin/amtool --alertmanager.url=http://localhost:9093"
+CONVERGE = "molecule/monitoring/converge.yml"
 RECEIVERS = Path(__file__).parents[3] / "tests" / "receivers.py"
 MESSAGES = "/run/messages.jsonl"
 EXPOSURE_LIMIT = 2.0  # systemd-analyze's points
@@ -141,7 +142,7 @@ def test_a_host_that_is_down_silences_its_symptoms(host: Host, receivers: Messag
 def test_a_wrong_value_is_refused_with_the_checkers_words(host: Host) -> None:
     before = host.check_output("sha256sum /etc/alertmanager/alertmanager.yml")
     lab = Lab(os.environ["LABSTACK_LAB"])
-    run = lab.play("-e", "alertmanager_group_wait=soon", playbook="molecule/watchers/converge.yml")
+    run = lab.play("-e", "alertmanager_group_wait=soon", playbook=CONVERGE)
     assert run.status != 0
     assert "not a valid duration" in run.output
     assert host.check_output("sha256sum /etc/alertmanager/alertmanager.yml") == before
@@ -150,7 +151,7 @@ def test_a_wrong_value_is_refused_with_the_checkers_words(host: Host) -> None:
 
 def test_somebody_to_write_to_without_a_mail_server_is_refused() -> None:
     lab = Lab(os.environ["LABSTACK_LAB"])
-    run = lab.play("-e", "alertmanager_smtp_smarthost=", playbook="molecule/watchers/converge.yml")
+    run = lab.play("-e", "alertmanager_smtp_smarthost=", playbook=CONVERGE)
     assert run.status != 0
     assert "alertmanager_smtp_smarthost" in run.output
 

@@ -13,7 +13,7 @@ import pytest
 from tests.ask import ask, wait_until
 from tests.lab import ROOT, Lab, Run
 
-INVENTORY = str(ROOT / "tests" / "hosts" / "inventory.yml")
+INVENTORY = str(ROOT / "tests" / "several_hosts" / "inventory.yml")
 NAMES = ("mon", "web1", "web2")
 WATCHED = ("labstack-hosts-web1", "labstack-hosts-web2")
 
@@ -33,13 +33,13 @@ class Hosts:
     password: str
 
     @property
-    def watcher(self) -> str:
+    def monitor(self) -> str:
         """The monitoring host's address."""
         return self.addresses["labstack-hosts-mon"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Ask Prometheus for the value of an expression now."""
-        url = f"http://{self.watcher}:9090/api/v1/query?query={quote(expression)}"
+        url = f"http://{self.monitor}:9090/api/v1/query?query={quote(expression)}"
         return list(ask(url, "monitor", self.password).json()["data"]["result"])
 
 
@@ -72,8 +72,8 @@ def test_a_second_run_changes_nothing_on_any(hosts: Hosts) -> None:
 def test_every_job_lists_its_hosts_and_all_are_up(hosts: Hosts) -> None:
     wait_until(lambda: len(hosts.query('up{job="node"} == 1')) == 3, 30)
     found = {(s["metric"]["job"], s["metric"]["host"]) for s in hosts.query("up == 1")}
-    watcher = "labstack-hosts-mon"
-    assert {job for job, host in found if host == watcher} == {
+    monitor = "labstack-hosts-mon"
+    assert {job for job, host in found if host == monitor} == {
         "alertmanager",
         "node",
         "prometheus",
@@ -102,7 +102,7 @@ def test_only_the_monitoring_host_watches(hosts: Hosts) -> None:
 
 @pytest.mark.parametrize("name", WATCHED)
 @pytest.mark.parametrize("port", [9100, 9104])
-def test_a_watched_host_answers_with_the_watchers_password_only(
+def test_a_watched_host_answers_with_the_monitoring_password_only(
     name: str, port: int, hosts: Hosts
 ) -> None:
     url = f"http://{hosts.addresses[name]}:{port}/metrics"
@@ -115,7 +115,7 @@ def test_a_watched_host_answers_with_the_watchers_password_only(
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_the_watchers_password_is_nowhere_on_a_watched_host(name: str, hosts: Hosts) -> None:
+def test_the_monitoring_password_is_nowhere_on_a_watched_host(name: str, hosts: Hosts) -> None:
     places = "/etc /opt /usr/local /var/lib /var/log /run /tmp /home /root"
     # By standard input: sudo logs the command.
     look = f'p=$(cat); grep -rlsF -- "$p" {places}; journalctl --no-pager | grep -cF -- "$p"'
@@ -137,7 +137,7 @@ def amtool(hosts: Hosts) -> str:
     return str(hosts.lab.ssh(command, host="mon").stdout)
 
 
-def test_a_run_that_leaves_the_watcher_out_says_so(hosts: Hosts) -> None:
+def test_a_run_that_leaves_the_monitoring_server_out_says_so(hosts: Hosts) -> None:
     run = play(hosts.lab, "--limit", "labstack-hosts-web1")
     assert run.status != 0
     assert "--limit labstack-hosts-mon,labstack-hosts-web1" in run.output
