@@ -87,6 +87,8 @@ class Lab:
             **os.environ,
             "LABSTACK_LAB": name,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            # Tests look for tasks.
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "PYTHONUNBUFFERED": "1",
         }
 

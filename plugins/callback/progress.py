@@ -185,14 +185,14 @@ class Screen:
     def end(self) -> None:
         """Draws no more."""
         self._ended.set()
-        self._clear()
+        self.clear()
 
     def display(self, msg: str, *args: Any, **options: Any) -> None:
         """Writes to the log, and to the screen while `shown` is true."""
         if self._log:
             self._log.write(f"{msg}\n")
         if self.shown:
-            self._clear()
+            self.clear()
             self._display.display(msg, *args, **options)
 
     def banner(self, msg: str, *args: Any, **options: Any) -> None:
@@ -200,28 +200,33 @@ class Screen:
         if self._log:
             self._log.write(f"\n{time.strftime('%H:%M:%S')} {msg}\n")
         if self.shown:
-            self._clear()
+            self.clear()
             self._display.banner(msg, *args, **options)
 
     def head(self, text: str) -> None:
         """Writes the beginning of a line that waits for its end; a terminal has the last line."""
         if not self.terminal:
-            self._clear()
+            self.clear()
             self._display.display(text, newline=False)
             sys.stdout.flush()
             self._open = True
 
-    def line(self, head: str, rest: str, color: str | None = None) -> None:
-        """Writes a line, or the end of the one that waits."""
+    def finish(self, head: str, rest: str, color: str) -> None:
+        """Writes a line, or of the one that waits its end."""
+        waits, self._open = self._open, False
         text = shorten(head + rest, shutil.get_terminal_size().columns)
-        if self._open:
-            self._open = False
-            text = text.removeprefix(head)
-        self._clear()
+        self._write(text.removeprefix(head) if waits else text, color)
+
+    def say(self, text: str, color: str | None = None) -> None:
+        """Writes whole lines to the screen alone."""
+        self._write(text, color)
+
+    def _write(self, text: str, color: str | None) -> None:
+        self.clear()
         self._display.display(text, color=color)
         sys.stdout.flush()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Lets the next line begin at the left."""
         if self._open:
             self._open = False
@@ -240,6 +245,18 @@ class Screen:
         if self.terminal and not self._ended.is_set():
             self._live = shorten(text, shutil.get_terminal_size().columns - 1)
             os.write(sys.stdout.fileno(), f"\r\x1b[K{self._live}".encode())
+
+
+def recap(host: str, counts: dict[str, int]) -> str:
+    """Returns a host's line of the recap, without what did not happen.
+
+    Args:
+        host: its name.
+        counts: Ansible's, by its own names, such as "failures".
+    """
+    shown = {"ok": counts["ok"], "changed": counts["changed"], "failed": counts["failures"]}
+    shown |= {name: count for name, count in counts.items() if count and name != "failures"}
+    return f"{host}: {' '.join(f'{name}={count}' for name, count in shown.items())}"
 
 
 def _is_wanted(role: Any, play: Any) -> bool:
@@ -332,7 +349,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
             changes = self._stage.changes
             changes[self._task] = changes.get(self._task, 0) + 1
         if self._on and result.result.get("_ansible_verbose_always"):
-            self._screen.line("", str(result.result.get("msg", "")))
+            self._screen.say(str(result.result.get("msg", "")))
         super().v2_runner_on_ok(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -363,13 +380,15 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
         self._leave()
         self._stage = None
         self._screen.end()
-        self._show(super().v2_playbook_on_stats, stats)
+        super().v2_playbook_on_stats(stats)
+        for host in sorted(stats.processed):
+            self._screen.say(recap(host, stats.summarize(host)))
         ended_well = not (stats.failures or stats.dark) and not context.CLIARGS.get("check")
         if ended_well and self._times:
             with contextlib.suppress(OSError):
                 self._times.keep(self._seconds, changed=bool(stats.changed))
         if self._log:
-            self._screen.line("", f"Each task of this run: {self._log}")
+            self._screen.say(f"Each task of this run: {self._log}")
 
     def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
         """Leaves out what Ansible says of a failure a second time, with an excerpt of the role."""
@@ -380,7 +399,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
     def _handle_warnings(self, res: Any) -> None:
         """Lets warnings begin on a line of their own."""
         if self._on and (res.get("warnings") or res.get("deprecations")):
-            self._screen.line("", "")
+            self._screen.clear()
         super()._handle_warnings(res)
 
     def _show(self, event: Callable[..., None], *args: Any) -> None:
@@ -417,7 +436,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
             color = (
                 C.COLOR_ERROR if stage.failed else C.COLOR_CHANGED if stage.changes else C.COLOR_OK
             )
-            self._screen.line(stage.head, stage.result(seconds), color)
+            self._screen.finish(stage.head, stage.result(seconds), color)
 
     def _now(self) -> str:
         """Returns the last line: the stage, the time so far, what is left, and the task."""
@@ -433,6 +452,4 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
         """Says how to go on where the run has ended in the middle, as by Ctrl-C."""
         self._screen.end()
         if self._stage:
-            self._screen.line(
-                "", f"Stopped in {self._stage.head}. The same command goes on from there."
-            )
+            self._screen.say(f"Stopped in {self._stage.head}. The same command goes on from there.")
