@@ -184,11 +184,12 @@ class Lab:
 
     def play_json(self, *arguments: str, playbook: str = "site.yml") -> dict[str, object]:
         """Runs ansible-playbook with results as JSON; returns the document."""
+        before = self._environment["ANSIBLE_STDOUT_CALLBACK"]
         self._environment["ANSIBLE_STDOUT_CALLBACK"] = "ansible.posix.json"
         try:
             output = self.play(*arguments, playbook=playbook).output
         finally:
-            del self._environment["ANSIBLE_STDOUT_CALLBACK"]
+            self._environment["ANSIBLE_STDOUT_CALLBACK"] = before
         document: dict[str, object] = json.loads(output[output.index("{") :])
         return document
 
