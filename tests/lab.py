@@ -87,6 +87,8 @@ class Lab:
             **os.environ,
             "LABSTACK_LAB": name,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            # Tests look for tasks.
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -182,11 +184,12 @@ class Lab:
 
     def play_json(self, *arguments: str, playbook: str = "site.yml") -> dict[str, object]:
         """Runs ansible-playbook with results as JSON; returns the document."""
+        before = self._environment["ANSIBLE_STDOUT_CALLBACK"]
         self._environment["ANSIBLE_STDOUT_CALLBACK"] = "ansible.posix.json"
         try:
             output = self.play(*arguments, playbook=playbook).output
         finally:
-            del self._environment["ANSIBLE_STDOUT_CALLBACK"]
+            self._environment["ANSIBLE_STDOUT_CALLBACK"] = before
         document: dict[str, object] = json.loads(output[output.index("{") :])
         return document
 

@@ -87,6 +87,8 @@ class Cloud:
             "AWS_REGION": "us-east-1",
             "PYTHONUNBUFFERED": "1",
         }
+        # Tests look for tasks.
+        self.environment["ANSIBLE_STDOUT_CALLBACK"] = "ansible.builtin.default"
         self.environment.pop("SSH_AUTH_SOCK", None)
 
     def run(self, *command: str, given: str = "", **environment: str) -> Run:
