@@ -8,7 +8,7 @@ import click
 
 from cli import status as report
 from cli.passing import Commanding, Passing
-from cli.running import become, call, only_told
+from cli.running import become, call
 
 
 def _ssh(address: str) -> str:
@@ -28,9 +28,7 @@ def up(host: str, arguments: tuple[str, ...]) -> None:
 
     Arguments go to ansible-playbook: ./lab --host 203.0.113.7 up --check
     """
-    call("ansible-playbook", "site.yml", *arguments, host=host)
-    if not only_told(arguments):
-        report.tell_up(host, _ssh(host), "")
+    call("ansible-playbook", "site.yml", *report.by(_ssh(host)), *arguments, host=host)
 
 
 @address.command(cls=Passing)
@@ -42,8 +40,7 @@ def status(host: str, arguments: tuple[str, ...]) -> None:
     Looks with the verification's own checks: arguments go to ansible-playbook for
     playbooks/verify.yml. The exit status is 1 where something does not work.
     """
-    click.echo("\n".join([host, *report.links(host, _ssh(host))]))
-    report.tell(host, arguments)
+    report.tell(host, _ssh(host), arguments)
 
 
 @address.command(cls=Commanding)

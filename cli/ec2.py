@@ -84,8 +84,8 @@ def up(arguments: tuple[str, ...]) -> None:
     # After a dry run nothing is there on which the rest could be looked at.
     if only_told(arguments):
         return
-    call("ansible-playbook", "site.yml", *arguments, host="ec2")
-    report.tell_up(_aws().instance().address, SSH, "./lab ec2 down")
+    call("ansible-playbook", "site.yml", *report.by(SSH), *arguments, host="ec2")
+    click.echo("To end it: ./lab ec2 down")
 
 
 @ec2.command(cls=Passing)
@@ -104,8 +104,7 @@ def status(arguments: tuple[str, ...]) -> None:
         f"  state          {one.state}{lasting if running else '   (./lab ec2 up starts it)'}"
     )
     if running and one.address:
-        click.echo("\n".join(report.links(one.address, SSH)))
-        report.tell("ec2", arguments)
+        report.tell("ec2", SSH, arguments)
 
 
 @ec2.command(cls=Commanding)

@@ -32,11 +32,10 @@ def up(arguments: tuple[str, ...]) -> None:
     Arguments go to ansible-playbook: ./lab up --check
     """
     call(*testbed("up"))
-    call("ansible-playbook", "site.yml", *arguments, host="lab")
+    call("ansible-playbook", "site.yml", *report.by(SSH), *arguments, host="lab")
     # A dry run has brought nothing up.
     if not only_told(arguments):
-        for address in _hosts().values():
-            report.tell_up(address, SSH, "./lab down")
+        click.echo("To end it: ./lab down")
 
 
 @lab.command(cls=Passing)
@@ -48,8 +47,8 @@ def status(arguments: tuple[str, ...]) -> None:
     playbooks/verify.yml. The exit status is 1 where something does not work.
     """
     for name, address in _hosts().items():
-        click.echo("\n".join([f"{name}  running", *report.links(address, SSH)]))
-    report.tell("lab", arguments)
+        click.echo(f"{name}  running at {address}")
+    report.tell("lab", SSH, arguments)
 
 
 @lab.command(cls=Commanding)

@@ -523,7 +523,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Look at the stack, and show a count; under -v a line a check."""
+        """Look at the stack; under -v show a line for each check."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, params = self.validate_argument_spec(argument_spec=ARGUMENTS)
         try:
@@ -533,11 +533,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 f"verify_servers or a checks/main.yml is invalid: {error}"
             ) from None
         if not result.get("failed"):
-            host = (task_vars or {}).get("inventory_hostname", params["address"])
-            self._display.display(f"{host}: {result['msg']}")
             for check in result["checks"]:
                 word = "ok" if check["passed"] else "FAILED"
                 self._display.v(f"{word}: {check['part']}: {check['name']}: {check['seen']}")
-            # The lines above are the result for people; the whole of it is for a report.
+            # The lines above are the result for people, and so is the summary of the role verify.
             result["_ansible_verbose_override"] = True
         return result

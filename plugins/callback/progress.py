@@ -15,6 +15,7 @@ description:
     last run of this playbook on these hosts.
   - Everything that the callback P(ansible.builtin.default#callback) says goes to a file, whose path
     is the last line of a run.
+  - A role has the last word by M(ansible.builtin.set_stats): its C(summary) follows the recap.
   - With C(-v) or C(--diff) it is the callback P(ansible.builtin.default#callback).
 options:
   folder:
@@ -259,6 +260,11 @@ def recap(host: str, counts: dict[str, int]) -> str:
     return f"{host}: {' '.join(f'{name}={count}' for name, count in shown.items())}"
 
 
+def _summaries(stats: Any) -> list[str]:
+    """Returns what roles have to say at the end: of each host the C(summary) of set_stats."""
+    return [told["summary"] for told in stats.custom.values() if told.get("summary")]
+
+
 def _is_wanted(role: Any, play: Any) -> bool:
     """Says whether the tags of the command line let a role run."""
     tags, only, skipped = set(role.tags), set(play.only_tags), set(play.skip_tags)
@@ -387,6 +393,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
         if ended_well and self._times:
             with contextlib.suppress(OSError):
                 self._times.keep(self._seconds, changed=bool(stats.changed))
+        for summary in _summaries(stats):
+            self._screen.say(f"\n{summary}\n")
         if self._log:
             self._screen.say(f"Each task of this run: {self._log}")
 

@@ -29,6 +29,10 @@ TASKS = {
     ),
     "helper": "- name: Help\n  ansible.builtin.command: 'true'\n  changed_when: true\n",
     "talker": "- name: Say\n  ansible.builtin.debug: {msg: 'hear, hear'}\n",
+    "summer": (
+        "- name: Sum up\n  ansible.builtin.set_stats:\n"
+        "    {per_host: true, data: {summary: all is well}}\n"
+    ),
     "broken": "- name: Break\n  ansible.builtin.fail: {msg: it is broken}\n",
     "slow": (
         "- name: Begin\n  ansible.builtin.copy:\n"
@@ -185,6 +189,11 @@ def test_a_failure_stands_in_full_and_once(project: Project) -> None:
 def test_a_debug_task_speaks(project: Project) -> None:
     _, output = project.run("talker")
     assert "hear, hear" in output.splitlines()
+
+
+def test_a_role_has_the_last_word(project: Project) -> None:
+    _, output = project.run("summer", "quiet")
+    assert "one: ok=2 changed=0 failed=0\n\nall is well\n\nEach task" in output
 
 
 def test_hosts_are_counted(project: Project) -> None:
