@@ -394,9 +394,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
             with contextlib.suppress(OSError):
                 self._times.keep(self._seconds, changed=bool(stats.changed))
         for summary in _summaries(stats):
-            self._screen.say(f"\n{summary}\n")
+            self._screen.say(f"\n{summary}")
         if self._log:
-            self._screen.say(f"Each task of this run: {self._log}")
+            self._screen.say(f"\nEach task of this run: {self._log}")
 
     def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
         """Leaves out what Ansible says of a failure a second time, with an excerpt of the role."""

@@ -58,6 +58,8 @@ def test_up_hands_its_arguments_on(programs: list[tuple[list[str], dict[str, str
         "ansible-playbook",
         "site.yml",
         "-e",
+        '{"verify_ssh_command": "./lab ssh"}',
+        "-e",
         "x=y",
         "-vv",
         "--tags",
@@ -65,7 +67,7 @@ def test_up_hands_its_arguments_on(programs: list[tuple[list[str], dict[str, str
         "-iother",
     ]
     assert environment[INVENTORY] == "inventory/lab"
-    assert "http://172.17.0.9:3000/" in told.output
+    assert "./lab down" in told.output
 
 
 @pytest.mark.parametrize("dry", ["--check", "-C"])
