@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
+from tests.ask import wait_until
+
 REPOSITORY = Path(__file__).parents[3]
 CONVERGE = REPOSITORY / "molecule" / "webapp" / "converge.yml"
 SERVICES = ("apache", "flask-app", "mysql")
@@ -47,6 +49,12 @@ def containers(host: Host) -> dict[str, str]:
 
 def current(host: Host) -> str:
     return str(host.check_output("readlink /opt/webapp/current"))
+
+
+def health(host: Host, service: str) -> str:
+    """What the engine makes of a container's last checks."""
+    state = "docker inspect -f '{{.State.Health.Status}}' webapp-%s-1"
+    return str(host.check_output(state, service))
 
 
 def readyz(host: Host) -> str:
@@ -162,3 +170,19 @@ def test_a_release_that_cannot_be_built_disturbs_nothing(host: Host, sources: Pa
     assert "the images could not be built" in result.stdout
     assert containers(host) == before
     assert '"database":"ok"' in readyz(host)
+
+
+def test_one_run_repairs_a_stopped_database(host: Host) -> None:
+    before = containers(host)
+    host.check_output("docker stop webapp-mysql-1")
+    # Its checks come every 15 s, and two must fail.
+    wait_until(lambda: health(host, "flask-app") == "unhealthy", 90)
+    result = converge()
+    assert result.returncode == 0, result.stdout
+    assert '"database":"ok"' in readyz(host)
+    assert {service: health(host, service) for service in SERVICES} == dict.fromkeys(
+        SERVICES, "healthy"
+    )
+    # Restarted, not made anew.
+    assert containers(host) == before
+    assert "changed=0 " in converge().stdout

@@ -50,22 +50,32 @@ def test_compose_is_the_plugin(source: str, distribution: str, compose: str) -> 
     assert compose in packages
 
 
+PACKAGES = ["docker.io", "docker-compose-v2", "docker-buildx", "nftables"]
+
+
 @pytest.mark.parametrize(
     ("dpkg", "missing"),
     [
-        ([], ["docker.io", "docker-compose-v2", "docker-buildx"]),
+        ([], PACKAGES),
+        (["docker.io installed", "docker-compose-v2 unpacked"], PACKAGES[1:]),
+        ([f"{package} installed" for package in PACKAGES], []),
         (
-            ["docker.io installed", "docker-compose-v2 unpacked"],
-            ["docker-compose-v2", "docker-buildx"],
+            ["docker.io not-installed", *(f"{package} installed" for package in PACKAGES[1:])],
+            PACKAGES[:1],
         ),
-        (["docker.io installed", "docker-compose-v2 installed", "docker-buildx installed"], []),
-        (
-            ["docker.io not-installed", "docker-compose-v2 installed", "docker-buildx installed"],
-            ["docker.io"],
-        ),
+        ([f"{package} installed" for package in PACKAGES[:3]], PACKAGES[3:]),
     ],
-    ids=["blank", "killed in the middle", "complete", "removed"],
+    ids=["blank", "killed in the middle", "complete", "removed", "from an older release"],
 )
 def test_only_finished_packages_count(dpkg: list[str], missing: list[str]) -> None:
     found = evaluate("docker", "__docker_missing", __docker_dpkg={"stdout_lines": dpkg})
     assert found == missing
+
+
+def test_direct_routing_follows_the_engines_own_option() -> None:
+    assert "br-*" in render("docker", "firewall.nft.j2")
+    opened = render(
+        "docker", "firewall.nft.j2", docker_daemon_options={"allow-direct-routing": True}
+    )
+    assert "br-*" not in opened
+    assert "127.0.0.0/8" in opened
