@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import socket
 import ssl
@@ -87,6 +88,7 @@ class Server:
     ca_file: str = ""
     jobs: Sequence[str] = ()
     may_be_down: Sequence[str] = ()
+    dashboards: Sequence[int] = ()
 
     def client(self, login: bool = True) -> Client:
         """Return the client for it, with the server's login or as a stranger."""
@@ -108,6 +110,7 @@ class Check:
         part: The role. A part that is broken is told once, not once a check.
         name: What is good when the check holds; {port} is the server's.
         server: The server.
+        role: The role's directory.
         cause: The likely cause of a failure.
         look_closer: What to type on the host to see more.
         run_here: What to type on this computer instead.
@@ -117,7 +120,6 @@ class Check:
         status: HTTP status codes that are good.
         content_type: A part of the Content-Type.
         json: Values of a JSON object by key.
-        json_values: For a JSON list of objects: by key, values that must be among theirs.
         metrics: Names of metrics in Prometheus's text format.
         alerts: Alerts that must be loaded, as GROUP/ALERT.
         explains: Its cause explains every server error (5xx) of its part.
@@ -127,6 +129,7 @@ class Check:
     part: str
     name: str
     server: Server
+    role: Path
     cause: str
     look_closer: str = ""
     run_here: str = ""
@@ -136,7 +139,6 @@ class Check:
     status: Sequence[int] = (200,)
     content_type: str = ""
     json: dict[str, Any] = field(default_factory=dict)
-    json_values: dict[str, Sequence[Any]] = field(default_factory=dict)
     metrics: Sequence[str] = ()
     alerts: Sequence[str] = ()
     explains: bool = False
@@ -164,7 +166,7 @@ def collect(roles: Path, servers: dict[str, Server]) -> list[Check]:
             words["name"] = words["name"].format(port=server.port)
             words["look_closer"] = words.get("look_closer", "").replace("{port}", str(server.port))
             try:
-                check = Check(part=part, server=server, **words)
+                check = Check(part=part, server=server, role=path.parents[1], **words)
                 KINDS[check.kind]
             except (TypeError, KeyError) as error:
                 raise ValueError(
@@ -221,9 +223,6 @@ def http_answers(check: Check) -> str:
             said = reply.json().get("message")
             raise NotYetError(f"{key}: {have}" + (f" ({shorten(str(said))})" if said else ""))
         seen.append(f"{key}: {value}")
-    for key, values in check.json_values.items():
-        there = sorted(str(entry.get(key)) for entry in reply.json())
-        seen.append(_all_of(values, there, f"there: {', '.join(there) or 'none'}"))
     if check.metrics:
         names = {line.partition("{")[0].partition(" ")[0] for line in reply.body.splitlines()}
         seen.append(_all_of(check.metrics, names))
@@ -361,6 +360,17 @@ def alerts_are_loaded(check: Check) -> str:
     return f"{len(found)} rules"
 
 
+def dashboards_are_there(check: Check) -> str:
+    """Check that Grafana has the role's dashboards by title, and those of grafana.com by tag."""
+    found = request(check.server.client(), "GET", check.path).json()
+    titles = sorted(str(entry.get("title")) for entry in found)
+    tags = {tag for entry in found for tag in entry.get("tags") or []}
+    files = sorted(check.role.glob("files/dashboards/*.json"))
+    own = [json.loads(file.read_text(encoding="utf-8"))["title"] for file in files]
+    wanted = own + [f"grafana-com-{number}" for number in check.server.dashboards]
+    return _all_of(wanted, {*titles, *tags}, f"there: {', '.join(titles) or 'none'}")
+
+
 KINDS: dict[str, Callable[[Check], str]] = {
     "http": http_answers,
     "certificate": certificate_holds,
@@ -368,6 +378,7 @@ KINDS: dict[str, Callable[[Check], str]] = {
     "product": product_is_kept,
     "targets": targets_are_up,
     "alerts": alerts_are_loaded,
+    "dashboards": dashboards_are_there,
 }
 
 

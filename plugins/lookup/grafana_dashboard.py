@@ -11,6 +11,7 @@ description:
     that Grafana can provision them from files.
   - The database's number goes (C(id)), the inputs (C(__inputs)) get the data source, and every
     variable that offers data sources of its type begins with it.
+  - Each gets the tag C(grafana-com-<id>), by which it is found whatever its title.
 options:
   _terms:
     description:
@@ -125,6 +126,8 @@ def prepare(entry: Json, text: str, source: Json) -> Json:
         if variable.get("type") == "datasource" and variable.get("query") == source["type"]:
             variable["current"] = {"selected": True, "text": source["name"], "value": source["uid"]}
     prepared["title"] = entry.get("title") or prepared["title"]
+    # By it the verification finds the dashboard, whatever title its author gave it.
+    prepared["tags"] = [*(prepared.get("tags") or []), f"grafana-com-{number}"]
     if not _UID.fullmatch(str(prepared.get("uid") or "")):
         prepared["uid"] = f"grafana-com-{number}"
     return prepared

@@ -27,6 +27,7 @@ options:
         those of C(ca_file). Otherwise C(certificate) (PEM) is the only one that is taken, and
         where it is not given, any. A password is never sent to another one.
       - C(jobs) are the scrape jobs that must have a target, all up but those of C(may_be_down).
+      - C(dashboards) are the numbers of grafana.com's that Grafana must have beside the role's own.
     type: dict
     required: true
   roles:
@@ -35,9 +36,9 @@ options:
         server that is not present is left out.
       - A check has C(name), C(server), C(cause), and C(look_closer) (typed on the host) or
         C(run_here). C(needs) and C(unless) name what the server must or must not have.
-      - C(kind) is http (the default), certificate, closed, product, targets or alerts.
+      - C(kind) is http (the default), certificate, closed, product, targets, alerts or dashboards.
       - Http looks at C(path), as a stranger where C(login) is false, for C(status),
-        C(content_type), C(json), C(json_values) and C(metrics).
+        C(content_type), C(json) and C(metrics).
     type: path
     required: true
   ssh_command:

@@ -40,7 +40,10 @@ CHECKS = {
     path.parts[-3]: yaml.safe_load(path.read_text())
     for path in sorted(ROOT.glob("roles/*/checks/main.yml"))
 }
-(DASHBOARDS,) = (c["json_values"]["title"] for c in CHECKS["grafana"] if "json_values" in c)
+DASHBOARDS = [
+    json.loads(path.read_text(encoding="utf-8"))["title"]
+    for path in sorted(ROOT.glob("roles/grafana/files/dashboards/*.json"))
+]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -97,6 +100,8 @@ class Stack:
     instead: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     open_to_all: bool = False
     ports: dict[str, int] = field(default_factory=dict)
+    # Numbers of the dashboards of grafana.com that Grafana has.
+    imported: list[int] = field(default_factory=lambda: [1860])
 
     def answer(self, part: str, request: _Handler, body: str) -> Answer:
         parts = urlsplit(request.path)
@@ -195,7 +200,9 @@ class Stack:
             return as_json({"message": "Invalid username or password"}, 401)
         if path == "/api/search":
             assert query["type"] == "dash-db"
-            return as_json([{"title": title} for title in DASHBOARDS])
+            tags = [f"grafana-com-{number}" for number in self.imported]
+            imported = [{"title": f"Of {tag}", "tags": ["linux", tag]} for tag in tags]
+            return as_json([{"title": title, "tags": []} for title in DASHBOARDS] + imported)
         answers = {
             "/api/user": as_json({"login": "admin"}),
             "/api/datasources/uid/prometheus/health": as_json({"status": "OK", "message": ""}),
@@ -299,7 +306,7 @@ def options(stack: Stack, **servers: dict[str, Any] | None) -> dict[str, Any]:
             "jobs": ["prometheus", "node"],
         },
         "node_exporter": {"user": "monitor", "password": PASSWORDS["monitoring"]},
-        "grafana": {"user": "admin", "password": PASSWORDS["grafana"]},
+        "grafana": {"user": "admin", "password": PASSWORDS["grafana"], "dashboards": [1860]},
     }
     for name, words in known.items():
         words["port"] = stack.ports[name]
@@ -502,7 +509,7 @@ def tls_problem(pem: Path, address: str = "127.0.0.1") -> str:
     with serving(lambda *_: (200, {}, ""), pem) as port:
         try:
             server = verify.Server(address, 2, port, "https")
-            verify.certificate_holds(verify.Check("webapp", "", server, ""))
+            verify.certificate_holds(verify.Check("webapp", "", server, ROOT / "roles/webapp", ""))
         except verify.NeverError as error:
             return str(error)
     return ""
@@ -647,10 +654,27 @@ def test_a_data_source_that_does_not_work(stack: Stack) -> None:
 
 
 def test_a_dashboard_that_is_missing(stack: Stack) -> None:
-    there = [{"title": title} for title in DASHBOARDS if title != "Espacio en disco"]
+    there = [{"title": title, "tags": []} for title in DASHBOARDS if title != "Espacio en disco"]
     stack.instead["grafana GET /api/search"] = as_json(there)
     text = fails(options(stack))
-    assert "missing: Espacio en disco; there: Alertas, " in text
+    assert "missing: Espacio en disco, grafana-com-1860; there: Alertas, " in text
+
+
+@pytest.mark.parametrize("numbers", [[], [1860], [3662, 14057]])
+def test_the_dashboards_are_those_that_the_user_names(stack: Stack, numbers: list[int]) -> None:
+    stack.imported = numbers
+    passes(options(stack, grafana={"dashboards": numbers}))
+    stack.imported = []
+    if numbers:
+        text = fails(options(stack, grafana={"dashboards": numbers}))
+        assert f"missing: {', '.join(f'grafana-com-{number}' for number in numbers)}" in text
+
+
+@pytest.mark.parametrize("numbers", [[], [3662]])
+def test_the_verification_is_given_the_dashboards_of_the_variable(numbers: list[int]) -> None:
+    imported = [{"id": number, "revision": 1, "sha256": "0" * 64} for number in numbers]
+    servers = evaluate("verify", "verify_servers", grafana_imported_dashboards=imported)
+    assert servers["grafana"]["dashboards"] == numbers
 
 
 def test_a_database_that_is_broken(stack: Stack) -> None:

@@ -80,6 +80,11 @@ def test_title_and_uid_where_its_own_will_not_do(prepare: Any) -> None:
     assert (prepared["title"], prepared["uid"]) == ("Another", "grafana-com-7")
 
 
+def test_its_number_is_a_tag_by_which_it_is_found(prepare: Any) -> None:
+    assert prepare({"title": "A", "tags": ["linux"]})["tags"] == ["linux", "grafana-com-7"]
+    assert prepare({"title": "A"})["tags"] == ["grafana-com-7"]
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
