@@ -126,7 +126,7 @@ def main() -> int:
     except click.ClickException as error:
         message, status = error.format_message(), error.exit_code
     except click.Abort:
-        # Ctrl-C: whoever typed it knows.
+        # Ctrl-C needs no message.
         click.echo(err=True)
         return 130
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The credentials that a Learner Lab shows: read from a paste, kept in a file of one's own."""
+"""The credentials that a Learner Lab shows: read from a paste, kept in a private file."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def take_credentials(region: str) -> None:
         path
     ):
         click.echo(
-            "lab: AWS_ACCESS_KEY_ID or AWS_PROFILE is set in this shell and goes before them\n"
+            "lab: AWS_ACCESS_KEY_ID or AWS_PROFILE is set in this shell and takes precedence\n"
             "-> unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE",
             err=True,
         )
@@ -81,7 +81,7 @@ def up(arguments: tuple[str, ...]) -> None:
     quiet = ("-e", "ec2_instance_next_command=")
     # The instance need not be there yet, so no inventory looks for it.
     call("ansible-playbook", "playbooks/provision.yml", *quiet, *arguments)
-    # After a dry run nothing is there on which the rest could be looked at.
+    # A dry run launches nothing, so there is no host for the rest.
     if only_told(arguments):
         return
     call("ansible-playbook", "site.yml", *report.by(SSH), *arguments, host="ec2")

@@ -23,7 +23,7 @@ def environment(host: str | None) -> dict[str, str]:
     """Returns the environment for programs that speak to a host.
 
     Args:
-        host: "lab", "ec2", or an address; None leaves the inventory to whoever calls.
+        host: "lab", "ec2", or an address; None leaves the inventory to the caller.
     """
     merged = dict(os.environ)
     if host == "lab":
@@ -48,7 +48,7 @@ def call(*command: str, host: str | None = None) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     if status != 0:
-        # A program that a signal has ended is told as shells do.
+        # Shells report a program that a signal ended in this way.
         raise click.exceptions.Exit(status if status > 0 else 128 - status)
 
 

@@ -13,7 +13,7 @@ import click
 
 from cli.running import ROOT, environment
 
-# The verification waits for what has just started; whoever asks for the status wants it now.
+# The verification waits for services that have just started; a status is wanted now.
 _VERIFY = ("ansible-playbook", "playbooks/verify.yml", "-e", "verify_timeout=0")
 
 

@@ -28,7 +28,7 @@ cp "$here"/standin/*.py "$stage/usr/share/grafana/lib/standin/"
 sed -i "s/@VERSION@/$version/" "$stage/DEBIAN/control"
 printf '%s\n' "$version" >"$stage/usr/share/grafana/VERSION"
 
-# Modes do not follow the umask of whoever checked the sources out.
+# Modes do not follow the umask of the checkout.
 find "$stage" -type d -exec chmod 755 {} +
 find "$stage" -type f -exec chmod 644 {} +
 chmod 755 "$stage"/DEBIAN/p* "$stage"/usr/sbin/* "$stage/usr/share/grafana/bin/grafana"
