@@ -15,7 +15,7 @@ description:
     last run of this playbook on these hosts.
   - Everything that the callback P(ansible.builtin.default#callback) says goes to a file, whose path
     is the last line of a run.
-  - A role has the last word by M(ansible.builtin.set_stats): its C(summary) follows the recap.
+  - What a role gives M(ansible.builtin.set_stats) as C(summary) follows the recap.
   - With C(-v) or C(--diff) it is the callback P(ansible.builtin.default#callback).
 options:
   folder:

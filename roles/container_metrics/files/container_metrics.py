@@ -4,7 +4,7 @@
 Usage: container_metrics.py OUTPUT [DOCKER] [CGROUPS]
 
 Reads the engine's own notes of its containers (names, images, starts) and the kernel's control
-groups (memory, processor), v1 or v2. It asks the engine nothing: a user who may do that is root on the
+groups (memory, processor), v1 or v2. It asks the engine nothing: who may do that is root on the
 host. Names and meanings of the metrics are cAdvisor's, so that dashboards for it work; those that
 cAdvisor has not begin with container_engine_.
 """
