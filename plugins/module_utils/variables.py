@@ -103,6 +103,7 @@ FORMS = (
     Form(r"stack_address", is_address, "203.0.113.7"),
     Form(r"webapp_\w+_memory", _matches(r"[1-9]\d*[kmg]"), "64m"),
     Form(r"\w+_memory_max", _matches(r"[1-9]\d*[KMG]"), "256M"),
+    Form(r"\w+_disk_reserve", _matches(r"[1-9]\d*[KMG]"), "128M"),
     Form(r"\w+_retention_time", _matches(r"(\d+(ms|[smhdwy]))+"), "15d"),
     Form(r"\w+_retention_size", _matches(r"\d+([KMGTPE]?B)"), "2GB"),
 )

@@ -35,7 +35,8 @@ def route() -> dict[str, Any]:
 
 def critical() -> dict[str, Any]:
     """Return the route of a critical alert, with what it has of its parent."""
-    (own,) = [r for r in route()["routes"] if r.get("matchers") == ['severity="critical"']]
+    routes: list[dict[str, Any]] = route()["routes"]
+    (own,) = [r for r in routes if r.get("matchers") == ['severity="critical"']]
     return route() | own
 
 

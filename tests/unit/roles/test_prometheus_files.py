@@ -160,9 +160,14 @@ def test_retention_is_limited_by_time_and_size() -> None:
         prometheus_retention_time="7d",
         prometheus_retention_size="1GB",
     )
-    (command,) = parse_unit(text)["Service"]["ExecStart"]
+    service = parse_unit(text)["Service"]
+    (command,) = service["ExecStart"]
     assert '"--storage.tsdb.retention.time=7d"' in command
-    assert '"--storage.tsdb.retention.size=1GB"' in command
+    assert "--storage.tsdb.retention.size=${PROMETHEUS_RETENTION_SIZE}" in command
+    # Before each start it may become less.
+    assert "PROMETHEUS_RETENTION_SIZE=1GB" in service["Environment"]
+    (before,) = service["ExecStartPre"]
+    assert before.endswith(f" start /var/lib/prometheus {128 * 1024**2} {1024**3}")
 
 
 def test_a_percent_sign_of_the_external_address_survives_systemd() -> None:
