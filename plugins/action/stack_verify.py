@@ -107,7 +107,7 @@ class Check:
     """One thing to look at, as roles/<role>/checks/main.yml has it.
 
     Attributes:
-        part: The role. A part that is broken is told once, not once a check.
+        part: The role. A part that is broken is reported once, not once a check.
         name: What is good when the check holds; {port} is the server's.
         server: The server.
         role: The role's directory.
@@ -462,7 +462,7 @@ def report(failed: Sequence[Outcome], total: int, ssh_command: str) -> str:
     """Return the message of a failure: each failed check with its cause and the next command.
 
     What fails for the same reason, a port where nothing listens or a part that only answers with
-    server errors, is told once.
+    server errors, is reported once.
     """
     together: dict[str, list[Outcome]] = {}
     for outcome in failed:

@@ -91,8 +91,6 @@ class Form:
 FORMS = (
     Form(r"vault_\w+_password", _password, '"at least eight characters"', secret=True),
     Form(r"\w+_slack_url", _url, "https://hooks.slack.com/services/T0/B0/x", secret=True),
-    # A path of this repository too, in links that nobody has to open.
-    Form(r"\w+_runbooks_url", _matches(r"\S+"), "https://stack.example.net/runbooks"),
     Form(r"\w+_urls", _url, "[https://hooks.example.net/alerts]"),
     Form(r"\w+_url", _url, "https://stack.example.net/"),
     Form(r"\w+_listen_address", _listens, '"127.0.0.1:9090"'),
@@ -105,6 +103,7 @@ FORMS = (
     Form(r"stack_address", is_address, "203.0.113.7"),
     Form(r"webapp_\w+_memory", _matches(r"[1-9]\d*[kmg]"), "64m"),
     Form(r"\w+_memory_max", _matches(r"[1-9]\d*[KMG]"), "256M"),
+    Form(r"\w+_disk_reserve", _matches(r"[1-9]\d*[KMG]"), "128M"),
     Form(r"\w+_retention_time", _matches(r"(\d+(ms|[smhdwy]))+"), "15d"),
     Form(r"\w+_retention_size", _matches(r"\d+([KMGTPE]?B)"), "2GB"),
 )

@@ -20,8 +20,9 @@ TEMPLATES = ("prometheus.yml", "web.yml", "extra_rule_groups.yml")
 DELIVERED = ROLES / "prometheus" / "files"
 CONCERNS = DELIVERED / "rules.d"
 RUNBOOKS = "docs/runbooks.md"
+LANGUAGES = (RUNBOOKS, "docs/es/runbooks.md")
 SEVERITIES = ("critical", "warning", "info", "none")
-# Its text is given, and names neither the value nor a runbook; it has a section there all the same.
+# Its text is given, and does not name the value.
 GIVEN_TEXTS = ("HighCPUUsage",)
 
 
@@ -96,19 +97,21 @@ def test_an_alert_says_how_bad_it_is_and_what_it_saw(alert: str) -> None:
     assert rule["annotations"]["description"]
     if alert not in GIVEN_TEXTS:
         assert "$value" in rule["annotations"]["description"]
-        assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}#{alert.lower()}"
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}#{alert.lower()}"
 
 
+@pytest.mark.parametrize("runbooks", LANGUAGES)
 @each_alert
-def test_an_alert_has_a_section_in_the_runbooks(alert: str) -> None:
-    text = (REPOSITORY / RUNBOOKS).read_text(encoding="utf-8")
+def test_an_alert_has_a_section_in_the_runbooks(alert: str, runbooks: str) -> None:
+    text = (REPOSITORY / runbooks).read_text(encoding="utf-8")
     section = re.search(rf"^### {alert}\n+(.+?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert section, f"docs/runbooks.md has no section ### {alert}"
+    assert section, f"{runbooks} has no section ### {alert}"
     assert "`" in section[1], "a section names a command to type"
 
 
-def test_the_runbooks_have_no_section_of_an_alert_that_is_gone() -> None:
-    text = (REPOSITORY / RUNBOOKS).read_text(encoding="utf-8")
+@pytest.mark.parametrize("runbooks", LANGUAGES)
+def test_the_runbooks_have_no_section_of_an_alert_that_is_gone(runbooks: str) -> None:
+    text = (REPOSITORY / runbooks).read_text(encoding="utf-8")
     assert set(re.findall(r"^### (\w+)$", text, re.MULTILINE)) == set(ALERTS)
 
 

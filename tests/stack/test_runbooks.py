@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TEXT = (REPOSITORY / "docs" / "runbooks.md").read_text(encoding="utf-8")
 # Words of programs, and what is typed on the controller.
 NO_COMMAND = re.compile(r"connection refused|EC2_IP=|\./lab|ssh -i|\d+ |HTTP ")
-CHANGES = re.compile(r"\b(restart|prune|clean|silence add|set-ntp|--vacuum-size=\S+)\b")
+CHANGES = re.compile(r"\b(restart|prune|clean|silence add|set-ntp|install|--vacuum-size=\S+)\b")
 # Their exit status tells of the host, not of the command.
 TELLS = re.compile(r"\b(systemctl|journalctl|timedatectl|grep)\b")
 

@@ -132,7 +132,7 @@ def test_a_host_that_is_down_silences_its_symptoms(host: Host, receivers: Messag
         return {
             f"{alert['labels']['alertname']} {alert['labels']['host']}"
             for alert in shown
-            if alert["labels"].get("host")
+            if alert["labels"].get("host") in ("a", "b")
         }
 
     wait_until(lambda: told() == {"HostDown a", "HostMemoryLow b"}, 10)
@@ -156,13 +156,20 @@ def test_somebody_to_write_to_without_a_mail_server_is_refused() -> None:
     assert "alertmanager_smtp_smarthost" in run.output
 
 
-def test_load_is_told_and_its_end_too(receivers: Messages, load: Callable[[], None]) -> None:
+def test_load_is_told_and_its_end_too(
+    host: Host, receivers: Messages, load: Callable[[], None]
+) -> None:
     """HighCPUUsage, from the processor to the mailbox."""
     wait_until(lambda: about(receivers("/hook"), "HighCPUUsage", "firing"), FIRE_LIMIT)
     (message, *_) = about(receivers("/hook"), "HighCPUUsage", "firing")
     (alert,) = message["body"]["alerts"]
     assert alert["annotations"]["summary"] == "CPU alta en localhost:9100"
     assert alert["annotations"]["description"] == "CPU mayor al 80%"
+    # Whichever "localhost" it is about, and where to read on.
+    machine = host.backend.get_pytest_id().split("://")[1]
+    assert message["body"]["groupLabels"]["host"] == machine
+    assert alert["labels"]["address"] == host.check_output("hostname -I").split()[0]
+    assert alert["annotations"]["runbook_url"].startswith("https://")
 
     def mails(status: str) -> list[dict[str, Any]]:
         wanted = rf"\[{status}.*HighCPUUsage"
@@ -170,6 +177,7 @@ def test_load_is_told_and_its_end_too(receivers: Messages, load: Callable[[], No
 
     wait_until(lambda: mails("FIRING"), DELIVERY_LIMIT)
     assert mails("FIRING")[0]["to"] == ["operator@example.net"]
+    assert machine in mails("FIRING")[0]["subject"]
     assert "CPU alta en localhost:9100" in mails("FIRING")[0]["text"]
     wait_until(lambda: receivers("/slack"), DELIVERY_LIMIT)
     load()

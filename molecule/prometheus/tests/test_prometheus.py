@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +16,10 @@ USER = "monitor"
 EXPOSURE_LIMIT = 2.0  # systemd-analyze's points: 0 is sealed off, 10 is unprotected
 RESTART_LIMIT = 10.0  # seconds
 SCRAPE_LIMIT = 15.0  # seconds: three scrapes
+# seconds: twice a minute somebody looks whether the disk is full; then a restart with a repair
+NOTICE_LIMIT = 90.0
+DISK = "/var/lib/prometheus"
+RESERVE = f"{DISK}/reserve"
 
 Get = Callable[[str], Answer]
 
@@ -33,6 +37,17 @@ def password(host: Host) -> str:
 @pytest.fixture
 def get(url: str, password: str) -> Get:
     return lambda path: ask(url + path, USER, password)
+
+
+@pytest.fixture
+def small_disk(host: Host) -> Iterator[None]:
+    """Have Prometheus keep its samples on a disk of 48 MB for the time of a test."""
+    options = "size=48m,mode=750,uid=prometheus,gid=prometheus"
+    host.check_output("systemctl stop prometheus")
+    host.check_output(f"mount -t tmpfs -o {options} tmpfs {DISK}")
+    host.check_output("systemctl start prometheus")
+    yield
+    host.check_output(f"systemctl stop prometheus; umount {DISK}; systemctl start prometheus")
 
 
 @pytest.fixture
@@ -187,3 +202,45 @@ def test_comes_back_after_a_kill_with_its_samples(
 
     wait_until(back, RESTART_LIMIT)
     assert float(query('count_over_time(up{job="node"}[1h])')[0]["value"][1]) >= count
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_outlives_a_full_disk(
+    host: Host, get: Get, query: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    """It starts on a full disk and stores what alerts need, or else nobody would hear of it."""
+
+    def stores() -> bool:
+        if get("/-/ready").status != 200:
+            return False
+        return bool(query('time() - timestamp(up{job="node"}) < 6'))
+
+    def fill() -> None:
+        host.run(f"dd if=/dev/zero of={DISK}/filler bs=64k oflag=append conv=notrunc")
+        assert host.check_output(f"df --output=avail {DISK} | tail -1").strip() == "0"
+
+    wait_until(stores, SCRAPE_LIMIT)
+    assert host.file(RESERVE).size == 8 * 1024 * 1024
+    fill()
+    # What it writes now is cut short, and has to be mended at the next start.
+    wait_until(lambda: not stores(), SCRAPE_LIMIT)
+    host.check_output("systemctl kill --signal=KILL prometheus")
+    wait_until(stores, RESTART_LIMIT + SCRAPE_LIMIT)
+    assert not host.file(RESERVE).exists
+
+    host.check_output(f"rm {DISK}/filler; systemctl restart prometheus")
+    wait_until(stores, RESTART_LIMIT + SCRAPE_LIMIT)
+    assert host.file(RESERVE).exists, "it is kept again as soon as there is room"
+    fill()
+    wait_until(lambda: not host.file(RESERVE).exists, NOTICE_LIMIT)
+    wait_until(stores, RESTART_LIMIT + SCRAPE_LIMIT)
+    assert host.file("/run/prometheus/retention").content_string != ""
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_takes_no_more_than_half_of_a_small_disk(get: Get) -> None:
+    wait_until(lambda: get("/-/ready").status == 200, RESTART_LIMIT)
+    retention = get("/api/v1/status/runtimeinfo").json()["data"]["storageRetention"]
+    assert retention.startswith("15d or ")
+    size = float(retention.split()[2].removesuffix("MiB"))
+    assert 8 <= size <= 24

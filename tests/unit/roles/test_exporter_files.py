@@ -49,7 +49,7 @@ def test_a_unit_hands_its_files_to_the_service_and_to_nobody_else(role: str) -> 
 def test_go_collects_garbage_before_the_kernel_kills(role: str) -> None:
     service = unit(role, **{f"{role}_memory_max": "64M"})
     assert service["MemoryMax"] == ["64M"]
-    assert service["Environment"] == [f"GOMEMLIMIT={64 * 1024 * 1024 * 9 // 10}"]
+    assert f"GOMEMLIMIT={64 * 1024 * 1024 * 9 // 10}" in service["Environment"]
 
 
 @pytest.mark.parametrize("role", [*HARDENED, *CREDENTIALS])

@@ -11,6 +11,8 @@ from ansible.errors import AnsibleError
 from tests.role_readme import ROLES
 from tests.unit.roles.rendering import evaluate, parse_unit, render, written
 
+RUNBOOKS = "https://github.com/labstack/labstack/blob/main/docs/runbooks.md"
+
 
 def config(**overrides: object) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load(render("prometheus", "prometheus.yml.j2", **overrides))
@@ -96,7 +98,10 @@ def test_rules_by_concern_are_delivered_as_they_are_tested() -> None:
     files = files_of()
     for path in (ROLES / "prometheus/files/rules.d").glob("*.yml"):
         file = files[f"/etc/prometheus/rules.d/{path.name}"]
-        assert file["content"] == path.read_text(encoding="utf-8")
+        tested = path.read_text(encoding="utf-8")
+        assert file["content"] == tested.replace(
+            "runbook_url: docs/runbooks.md", f"runbook_url: {RUNBOOKS}"
+        )
 
 
 def test_runbooks_may_be_somewhere_else() -> None:
@@ -133,6 +138,7 @@ def test_alert_is_the_documents() -> None:
             "annotations": {
                 "summary": "CPU alta en {{ $labels.instance }}",
                 "description": "CPU mayor al 80%",
+                "runbook_url": f"{RUNBOOKS}#highcpuusage",
             },
         }
     ]
@@ -154,9 +160,14 @@ def test_retention_is_limited_by_time_and_size() -> None:
         prometheus_retention_time="7d",
         prometheus_retention_size="1GB",
     )
-    (command,) = parse_unit(text)["Service"]["ExecStart"]
+    service = parse_unit(text)["Service"]
+    (command,) = service["ExecStart"]
     assert '"--storage.tsdb.retention.time=7d"' in command
-    assert '"--storage.tsdb.retention.size=1GB"' in command
+    assert "--storage.tsdb.retention.size=${PROMETHEUS_RETENTION_SIZE}" in command
+    # Before each start it may become less.
+    assert "PROMETHEUS_RETENTION_SIZE=1GB" in service["Environment"]
+    (before,) = service["ExecStartPre"]
+    assert before.endswith(f" start /var/lib/prometheus {128 * 1024**2} {1024**3}")
 
 
 def test_a_percent_sign_of_the_external_address_survives_systemd() -> None:
