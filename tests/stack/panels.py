@@ -44,9 +44,21 @@ def fill_in(expression: str, variables: Mapping[str, str]) -> str:
     return re.sub(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))", lambda m: variables[m[1] or m[2]], expression)
 
 
+def marks(dashboard: Mapping[str, Any]) -> Iterator[Query]:
+    """Yield the queries of a dashboard's annotations, in the last six hours."""
+    for mark in dashboard["annotations"]["list"]:
+        if "expr" in mark:
+            expression = f"count_over_time(({mark['expr']})[6h:1m])"
+            yield Query(dashboard["title"], mark["name"], expression)
+
+
 def queries(dashboard: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[Query]:
-    """Yield every query of every panel of a dashboard, rows that are folded included."""
-    known = {**BUILT_IN, **variables}
+    """Yield every query of every panel of a dashboard, rows that are folded included.
+
+    A variable of the dashboard that offers a pattern for all has that; others are in `variables`.
+    """
+    all_values = {v["name"]: v.get("allValue") for v in dashboard["templating"]["list"]}
+    known = {**BUILT_IN, **{n: v for n, v in all_values.items() if v}, **variables}
 
     def walk(panels: list[dict[str, Any]]) -> Iterator[Query]:
         for panel in panels:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ import pytest
 from testbed.mirror import DASHBOARD_STAND_IN
 from tests.ask import ask, wait_until
 from tests.stack.exceptions import WITHOUT_DATA
-from tests.stack.panels import Query, queries
+from tests.stack.panels import Query, marks, queries
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -182,6 +183,15 @@ def check_panels(checked: Dashboards, queries_of: Queries, query: Ask) -> None:
 
 def test_every_panel_has_data(dashboards: Dashboards, queries_of: Queries, query: Ask) -> None:
     check_panels(dashboards, queries_of, query)
+
+
+def test_every_annotation_marks_something(dashboards: Dashboards, query: Ask) -> None:
+    found = [mark for dashboard in dashboards.values() for mark in marks(dashboard)]
+    assert {mark.panel for mark in found} >= {"Despliegues", "Arranques del servidor", "Alertas"}
+    # An alert need not have fired: what marks it is the same metric as the Watchdog's.
+    for mark in found:
+        expression = mark.expression.replace('severity=~"critical|warning"', 'severity="none"')
+        wait_until(partial(query, expression), DATA_LIMIT)
 
 
 def test_the_stand_in_for_dashboard_1860_passes_too(

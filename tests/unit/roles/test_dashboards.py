@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from dashboards import __main__ as code
+from dashboards.alertas import DASHBOARD_OF
+from dashboards.parts import RUNBOOKS
 from tests.role_readme import REPOSITORY, ROLES
 
 FILES = sorted((ROLES / "grafana" / "files" / "dashboards").glob("*.json"))
@@ -25,6 +29,18 @@ ENGLISH = re.compile(
     r"connections|queries|overview|alerts|duration|network)\b",
     re.IGNORECASE,
 )
+OVERVIEW = "estado-general"
+# Expression by alert.
+RULES = {
+    rule["alert"]: rule["expr"]
+    for path in [
+        ROLES / "prometheus" / "files" / "rules.yml",
+        *(ROLES / "prometheus" / "files" / "rules.d").glob("*.yml"),
+    ]
+    for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+}
 each_dashboard = pytest.mark.parametrize("name", DASHBOARDS)
 
 
@@ -38,6 +54,14 @@ def expressions_of(dashboard: dict[str, Any]) -> Iterator[str]:
     for panel in panels_of(dashboard):
         for target in panel.get("targets", []):
             yield target["expr"]
+
+
+def test_the_files_are_what_the_code_builds() -> None:
+    built = code.build()
+    again = "after a change in dashboards/: ./lab run python -m dashboards"
+    assert sorted(built) == sorted(DASHBOARDS), again
+    for path in FILES:
+        assert path.read_text(encoding="utf-8") == built[path.name], f"{path.name}; {again}"
 
 
 def test_uids_and_titles_are_unique() -> None:
@@ -72,7 +96,7 @@ def test_every_panel_has_a_unit_a_description_and_a_query(name: str) -> None:
 @each_dashboard
 def test_no_query_names_an_instance_or_a_host(name: str) -> None:
     for expression in expressions_of(DASHBOARDS[name]):
-        assert not re.search(r"\b(instance|host|nodename)\s*=~?\s*\"", expression), expression
+        assert not re.search(r"\b(instance|host|nodename)\s*=~?\s*\"(?!\$)", expression), expression
         assert not re.search(r"localhost|\d+\.\d+\.\d+\.\d+|:9\d{3}", expression), expression
 
 
@@ -106,9 +130,14 @@ def test_nobody_edits_it_in_the_browser(name: str) -> None:
 
 def links_of(dashboard: dict[str, Any]) -> set[str]:
     """Return the uids that a dashboard and its panels link to."""
-    links = [link["url"] for link in dashboard["links"]]
-    links += [link["url"] for panel in panels_of(dashboard) for link in panel.get("links", [])]
-    return {link.removeprefix("/d/") for link in links}
+    links = itertools.chain(dashboard["links"], *(p["links"] for p in panels_of(dashboard)))
+    return {found[1] for link in links if (found := re.match(r"/d/([\w-]+)", link["url"]))}
+
+
+def alerts_of(panel: dict[str, Any]) -> list[str]:
+    """Return the alerts whose runbooks a panel links."""
+    titles = [link["title"] for link in panel["links"]]
+    return [t.removeprefix("Qué hacer: ") for t in titles if t.startswith("Qué hacer: ")]
 
 
 def test_links_lead_somewhere() -> None:
@@ -124,6 +153,70 @@ def test_the_overview_links_all_others_and_is_the_home_page() -> None:
     assert links_of(overview) == others
     wiring = (REPOSITORY / "group_vars" / "all" / "wiring.yml").read_text(encoding="utf-8")
     assert yaml.safe_load(wiring)["grafana_home_dashboard"] == overview["uid"]
+
+
+def test_an_alert_and_its_panel_lead_to_each_other_and_to_the_runbook() -> None:
+    runbooks = (REPOSITORY / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    shown: dict[str, set[str]] = {}
+    for dashboard in DASHBOARDS.values():
+        for panel in panels_of(dashboard):
+            for alert in alerts_of(panel):
+                assert alert in RULES, panel["title"]
+                assert re.search(rf"^#+ {alert}$", runbooks, re.MULTILINE), alert
+                urls = [link["url"] for link in panel["links"]]
+                assert f"{RUNBOOKS}#{alert.lower()}" in urls
+                assert any(u.startswith("/d/alertas?") and f"var-alerta={alert}" in u for u in urls)
+                shown.setdefault(alert, set()).add(dashboard["uid"])
+    for alert in RULES:
+        (*_, uid) = [uid for pattern, uid in DASHBOARD_OF.items() if re.fullmatch(pattern, alert)]
+        assert uid in {d["uid"] for d in DASHBOARDS.values()} | IMPORTED
+        # What only the overview shows is explained in a dashboard of more detail.
+        assert uid in IMPORTED or uid in shown.get(alert, {uid}) or shown[alert] == {OVERVIEW}, (
+            alert
+        )
+
+
+# Where a panel counts otherwise than its alert.
+OTHER_COUNT = {
+    "Intentos fallidos": "2 a minute are the 10 in 5 minutes of MySQLRefusedConnections",
+}
+
+
+def test_a_colour_changes_where_an_alert_fires() -> None:
+    for panel in itertools.chain(*(panels_of(d) for d in DASHBOARDS.values())):
+        steps = [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+        alerts = alerts_of(panel)
+        if len(steps) == 1 or not alerts or panel["title"] in OTHER_COUNT:
+            continue
+        limits = {
+            float(limit) + (1 if (sign, limit) == (">", "0") else 0)
+            for alert in alerts
+            for sign, limit in re.findall(r"([<>=]) ([\d.]+)", RULES[alert])
+        }
+        good = 1 if panel["fieldConfig"]["defaults"]["unit"] == "bool" else None
+        assert (limits | {good}) & set(steps[1:]), (panel["title"], limits, steps)
+
+
+@each_dashboard
+def test_deploys_boots_and_alerts_are_marked(name: str) -> None:
+    marks = {mark["name"]: mark for mark in DASHBOARDS[name]["annotations"]["list"]}
+    assert list(marks) == ["Despliegues", "Arranques del servidor", "Alertas"]
+    for mark in marks.values():
+        assert mark["datasource"] == DATA_SOURCE
+        assert mark["enable"] is True
+
+
+@each_dashboard
+def test_every_variable_of_a_query_can_be_chosen(name: str) -> None:
+    names = {variable["name"] for variable in DASHBOARDS[name]["templating"]["list"]}
+    used = {v for expr in expressions_of(DASHBOARDS[name]) for v in re.findall(r"\$(\w+)", expr)}
+    assert used == names - {"filtros"}
+
+
+def test_the_role_puts_the_address_of_a_fork_in_place_of_ours() -> None:
+    tasks = (ROLES / "grafana" / "tasks" / "dashboards.yml").read_text(encoding="utf-8")
+    assert f'replace: {{"{RUNBOOKS}": "{{{{ grafana_runbooks_url }}}}"}}' in tasks
+    assert RUNBOOKS in DASHBOARDS["mysql.json"]["panels"][0]["links"][1]["url"]
 
 
 def test_the_documents_dashboards_are_there() -> None:
