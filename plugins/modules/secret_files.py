@@ -33,6 +33,12 @@ options:
           - Left out or null, the file's value counts, and a missing one is created. An empty one
             is an error.
         type: str
+      min_length:
+        description:
+          - Least number of characters of O(secrets[].value). A shorter one is refused before
+            anything is kept.
+        type: int
+        default: 0
       length:
         description: Number of characters, letters and digits, of a secret that is created.
         type: int
@@ -119,6 +125,7 @@ class Wanted:
 
     name: str
     value: str | None = None
+    min_length: int = 0
     length: int = 32
     gid: int | None = None
 
@@ -160,6 +167,13 @@ def check_wanted(wanted: list[Wanted]) -> None:
                 f"The value given for the secret '{secret.name}' is empty: give "
                 f'vault_{secret.name} a value (vault_{secret.name}: "…"), or remove the variable, '
                 "and a random one is kept on the host."
+            )
+        if secret.value is not None and len(secret.value.rstrip("\r\n")) < secret.min_length:
+            raise SecretError(
+                f"The value given for the secret '{secret.name}' is shorter than "
+                f"{secret.min_length} characters: give vault_{secret.name} a longer one "
+                "(openssl rand -hex 16 prints one), or remove the variable, and a random one is "
+                "kept on the host."
             )
 
 
@@ -291,6 +305,7 @@ def main() -> None:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "value": {"type": "str", "no_log": True},
+                    "min_length": {"type": "int", "default": 0},
                     "length": {"type": "int", "default": 32},
                     "gid": {"type": "int"},
                 },

@@ -233,6 +233,20 @@ def test_an_empty_value_names_the_variable_to_set(
     assert (directory / "grafana_admin_password").read_text() == "the old one"
 
 
+def test_a_value_that_is_too_short_is_refused_before_anything_is_kept(
+    run_module: RunModule, directory: Path
+) -> None:
+    short = {"name": "monitoring_password", "value": "x" * 19 + "\n", "min_length": 20}
+    first = {"name": "webapp_db_password"}
+    result = run_module(secret_files.main, options(directory, first, short))
+    assert result["failed"]
+    assert "vault_monitoring_password" in result["msg"]
+    assert "20 characters" in result["msg"]
+    assert not directory.exists()
+    long = {**short, "value": "x" * 20}
+    assert run_module(secret_files.main, options(directory, first, long))["changed"]
+
+
 def test_a_value_of_several_lines_is_kept(run_module: RunModule, directory: Path) -> None:
     key = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
     wanted = options(directory, {"name": "key", "value": key})
