@@ -37,6 +37,21 @@ def _files(folder: Path) -> Iterator[Path]:
     )
 
 
+def _add(archive: tarfile.TarFile, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+
+
+def archive(contents: Mapping[str, bytes]) -> bytes:
+    """A tar archive of these files: name -> content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as made:
+        _add(made, contents)
+    return buffer.getvalue()
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A folder with a Dockerfile, and what it is built with.
@@ -74,10 +89,7 @@ class Recipe:
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for path in _files(self.folder):
                 archive.add(path, arcname=str(path.relative_to(self.folder)))
-            for name, content in self.extra.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
+            _add(archive, self.extra)
         buffer.seek(0)
         return buffer
 

@@ -85,20 +85,16 @@ def _registry_recipes(debian: str) -> dict[str, images.Recipe]:
     }
 
 
+def static_recipe(debian: str) -> images.Recipe:
+    """The mirror without the registry's images, on that Debian image."""
+    args = {"DEBIAN": debian, "GRAFANA_VERSION": str(_versions()["grafana_version"])}
+    return images.Recipe("labstack/mirror-static", Path(__file__).parent / "mirror", args)
+
+
 def _image(client: docker.DockerClient) -> str:
     """Builds the mirror with its three registry images inside; returns its reference."""
     debian = images.debian(client)
-    versions = _versions()
-    static = images.Recipe(
-        "labstack/mirror-static",
-        Path(__file__).parent / "mirror",
-        {
-            "DEBIAN": debian,
-            "GRAFANA_VERSION": str(versions["grafana_version"]),
-            "DASHBOARD_REVISION": str(versions["grafana_imported_dashboards"][0]["revision"]),
-        },
-        {"dashboard.json": dashboard()},
-    )
+    static = static_recipe(debian)
     recipes = _registry_recipes(debian)
     identity = [static.reference, *(recipe.reference for recipe in recipes.values())]
     reference = f"labstack/mirror:{hashlib.sha256(' '.join(identity).encode()).hexdigest()[:12]}"
@@ -171,7 +167,20 @@ def up(client: docker.DockerClient) -> None:
         container.start()
     _wait(f"http://{address}:{HTTP_PORT}/releases.txt", container)
     _wait(f"http://{address}:{REGISTRY_PORT}/v2/", container)
+    put_dashboard(container)
     _write_variables(address)
+
+
+def _dashboards() -> str:
+    """Where this checkout's dashboard is on the mirror, which others share."""
+    return f"dashboards/{hashlib.sha256(dashboard()).hexdigest()[:12]}"
+
+
+def put_dashboard(container: Any) -> None:
+    """Has the mirror serve this checkout's dashboard at the path that grafana.com has for it."""
+    wanted = _versions()["grafana_imported_dashboards"][0]
+    path = f"api/dashboards/{wanted['id']}/revisions/{wanted['revision']}/download"
+    container.put_archive("/srv", images.archive({f"{_dashboards()}/{path}": dashboard()}))
 
 
 def _write_variables(address: str) -> None:
@@ -181,7 +190,7 @@ def _write_variables(address: str) -> None:
     versions = _versions()
     variables: dict[str, Any] = {
         "stack_release_base_url": base,
-        "stack_dashboard_base_url": base,
+        "stack_dashboard_base_url": f"{base}/{_dashboards()}",
         "grafana_apt_url": f"{base}/apt",
         "grafana_apt_key_url": f"{base}/apt/gpg-full.key",
         "docker_registry_mirrors": [f"http://{address}:{REGISTRY_PORT}"],

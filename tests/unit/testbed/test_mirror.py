@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -47,3 +50,28 @@ def test_the_stand_in_dashboard_has_the_upstreams_shape() -> None:
     text = mirror.DASHBOARD_STAND_IN.read_text()
     assert "${ds_prometheus}" in text
     assert "__inputs" not in text
+
+
+def test_checkouts_with_different_dashboards_share_a_mirror(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each finds its own there, and neither takes the other's mirror away."""
+    served: dict[str, bytes] = {}
+    container = mock.Mock()
+
+    def put(root: str, archive: bytes) -> None:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            for member in files:
+                content = files.extractfile(member)
+                assert content
+                served[f"{root}/{member.name}"] = content.read()
+
+    container.put_archive.side_effect = put
+    references = set()
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+        monkeypatch.setattr(mirror, "DASHBOARD", tmp_path / name)
+        mirror.put_dashboard(container)
+        references.add(mirror.static_recipe("labstack/debian:trixie").reference)
+    assert sorted(served.values()) == [b"one", b"two"]
+    assert len(references) == 1
