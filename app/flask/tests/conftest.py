@@ -204,8 +204,9 @@ def application(settings: Settings) -> Iterator[Flask]:
 def app(application: Flask, admin_hash: str) -> Flask:
     """The application with no products and one account, that has forgotten who it knew."""
     accounts.init_app(application)
+    application.extensions.pop("audit_prune_at", None)
     with application.app_context(), db.session() as session:
-        for table in ("users", "products", "audit", "submissions"):
+        for table in ("users", "products", "audit", "submissions", "requests"):
             session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - the names just above
         session.add(
             User(

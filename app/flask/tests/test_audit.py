@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from tests.conftest import Browser
+from webapp import db
 
 Send = Callable[..., Any]
 
@@ -57,3 +61,22 @@ def test_people_read_it(app: Flask, browser: Browser, admin: Send) -> None:
     assert "cambiado" in page
     assert "Nothing" not in browser.get("/changes?q=no+such").text
     assert app
+
+
+@pytest.mark.parametrize(("days", "left"), [(365, 2), (0, 3)])
+def test_what_is_too_old_goes(app: Flask, admin: Send, days: int, left: int) -> None:
+    """With the next change, once an hour."""
+    for name in ("old", "young"):
+        admin("POST", "/api/products", json={"name": name, "price": "1"})
+    with app.app_context(), db.session() as session:
+        session.execute(
+            text("UPDATE audit SET created_at = created_at - INTERVAL 366 DAY WHERE name = 'old'")
+        )
+    settings = app.extensions["settings"]
+    app.extensions["settings"] = dataclasses.replace(settings, audit_days=days)
+    app.extensions.pop("audit_prune_at", None)
+    try:
+        admin("POST", "/api/products", json={"name": "new", "price": "1"})
+    finally:
+        app.extensions["settings"] = settings
+    assert admin("GET", "/api/audit").json["total"] == left

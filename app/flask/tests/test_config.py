@@ -65,3 +65,13 @@ def test_a_port_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MYSQL_PORT", "mysql")
     with pytest.raises(SettingsError, match="MYSQL_PORT"):
         Settings.from_environment()
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("given", ["soon", "-1", "1.5", "³"])
+def test_days_are_a_number(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBAPP_AUDIT_DAYS", given)
+    with pytest.raises(SettingsError, match=r"WEBAPP_AUDIT_DAYS is .*for example 365"):
+        Settings.from_environment()
+    monkeypatch.setenv("WEBAPP_AUDIT_DAYS", "0")
+    assert Settings.from_environment().audit_days == 0

@@ -93,8 +93,8 @@ def test_a_blank_database_gets_all_tables(blank: Engine) -> None:
     migrate.upgrade(blank)
     made = state(blank)
     assert set(made) == {
-        "users", "products", "sessions", "tokens", "audit", "submissions", "alembic_version",
-        "revision",
+        "users", "products", "sessions", "tokens", "audit", "submissions", "requests",
+        "alembic_version", "revision",
     }  # fmt: skip
     for key in ("UNIQUE KEY `username` (`username`)", "UNIQUE KEY `email` (`email`)", "utf8mb4"):
         assert key in made["users"]
@@ -231,7 +231,7 @@ def test_two_at_once_both_end_well(blank: Engine, mysql_server: Server) -> None:
     for thread in threads:
         thread.join(timeout=60)
     assert not failures
-    assert state(blank)["revision"] == "0003"
+    assert state(blank)["revision"] == "0004"
 
 
 def test_the_first_account_follows_its_secret(blank: Engine) -> None:
@@ -291,4 +291,4 @@ def test_a_database_that_is_away_is_told(mysql_server: Server) -> None:
 
 
 def test_there_is_one_history() -> None:
-    assert ScriptDirectory.from_config(migrate.config()).get_heads() == ["0003"]
+    assert ScriptDirectory.from_config(migrate.config()).get_heads() == ["0004"]

@@ -15,14 +15,20 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from tests.conftest import ADMIN_PASSWORD, Browser, basic
+from webapp import idempotency
 from webapp.api.openapi import document
 from webapp.store import WEAK
 
 # Cases for each operation, half of them wrong on purpose.
 EXAMPLES = 40
 
-# What no schema can say: it knows no decimals of binary fractions, and no good passwords.
-BEYOND_SCHEMAS = {("price", "must have at most two decimals"), ("password", WEAK)}
+# What no schema can say: it knows no decimals of binary fractions, no good passwords, and not what
+# was sent before.
+BEYOND_SCHEMAS = {
+    ("price", "must have at most two decimals"),
+    ("password", WEAK),
+    (idempotency.HEADER, idempotency.OTHER_BODY),
+}
 
 load_all_checks()
 DOCUMENT = document("0123456789ab")

@@ -51,20 +51,23 @@ class Settings:
     secret_key: str = field(repr=False)
     release: str = "dev"
     pool_size: int = THREADS
+    # Days for which the list of changes is kept; 0: for ever.
+    audit_days: int = 365
     # Where the compiled catalogues of the pages' languages are; the image is built with them.
     translations: str = "translations"
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read MYSQL_*, WEBAPP_RELEASE and the files in WEBAPP_SECRETS_DIR (default /run/secrets).
+        """Read MYSQL_*, WEBAPP_* and the files in WEBAPP_SECRETS_DIR (default /run/secrets).
 
         Raises:
-            SettingsError: a secret cannot be read, or MYSQL_PORT is no number.
+            SettingsError: a secret cannot be read, or what must be a number is none.
         """
         return cls(
             **_database(os.environ.get("MYSQL_USER", "webapp"), "webapp_db_password"),
             secret_key=read_secret(_secrets(), "webapp_secret_key"),
             release=os.environ.get("WEBAPP_RELEASE", "dev"),
+            audit_days=_number("WEBAPP_AUDIT_DAYS", 365),
         )
 
 
@@ -97,13 +100,17 @@ def _secrets() -> Path:
     return Path(os.environ.get("WEBAPP_SECRETS_DIR", "/run/secrets"))
 
 
+def _number(name: str, default: int) -> int:
+    given = os.environ.get(name) or str(default)
+    if not (given.isascii() and given.isdecimal()):
+        raise SettingsError(f"{name} is {given!r}: a number is needed, for example {default}.")
+    return int(given)
+
+
 def _database(user: str, password: str) -> dict[str, Any]:
-    port = os.environ.get("MYSQL_PORT", "3306")
-    if not port.isdecimal():
-        raise SettingsError(f"MYSQL_PORT is {port!r}: a number is needed, for example 3306.")
     return {
         "database_host": os.environ.get("MYSQL_HOST", "mysql"),
-        "database_port": int(port),
+        "database_port": _number("MYSQL_PORT", 3306),
         "database_name": os.environ.get("MYSQL_DATABASE", "webapp"),
         "database_user": user,
         "database_password": read_secret(_secrets(), password),

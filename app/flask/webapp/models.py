@@ -121,6 +121,18 @@ class Submission(Base):
     created_at: Mapped[datetime] = mapped_column(TIMESTAMP, server_default=FetchedValue())
 
 
+class Answered(Base):
+    """A request of the API with an Idempotency-Key, and what it was answered."""
+
+    __tablename__ = "requests"
+
+    digest: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
+    body: Mapped[bytes] = mapped_column(BINARY(32))
+    row_id: Mapped[int] = mapped_column(BIGINT(unsigned=True), default=0)
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP, server_default=FetchedValue())
+
+
 def columns(model: type[Row]) -> list[Column[Any]]:
     """Return the columns of a table that are loaded without being asked for: never a password."""
     attributes = inspect(model).column_attrs

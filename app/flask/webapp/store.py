@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
 
+from flask import current_app
 from sqlalchemy import Select, bindparam, insert, select, text
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
@@ -37,6 +39,9 @@ WEAK = N_("is too easy to guess: take some words that do not belong together")
 OWN_PASSWORD = N_("is changed on the page of the account")
 # What the audit list shows of a password.
 MASK = "…"
+# Seconds between two looks for lines of the audit list that are too old, and how many go at a time.
+PRUNE_INTERVAL = 3600.0
+PRUNED_AT_ONCE = 10_000
 
 Fits = Callable[[int], bool]
 
@@ -55,7 +60,7 @@ class StaleError(Exception):
 
 
 class RepeatedError(Exception):
-    """This form was sent already."""
+    """This form, or this request, was sent already."""
 
 
 def page(listing: Listing[Row], query: Query) -> Page:
@@ -93,13 +98,21 @@ def _one(model: type[Row]) -> Select[Any]:
     return select(*columns(model)).where(model.__table__.c.id == bindparam("row_id"))
 
 
-def add(model: type[R], values: Mapping[str, Any], key: str = "") -> R:
+def add(
+    model: type[R],
+    values: Mapping[str, Any],
+    key: str = "",
+    before: Callable[[Session], None] | None = None,
+    after: Callable[[Session, R], None] | None = None,
+) -> R:
     """Insert a row and return it with what MySQL has set.
 
     Args:
         model: the table.
         values: of its columns.
         key: of the form, which may be sent once with these values; empty: as often as one likes.
+        before: what else the transaction does first.
+        after: what else it does when the row is there.
 
     Raises:
         RepeatedError: it was.
@@ -112,9 +125,13 @@ def add(model: type[R], values: Mapping[str, Any], key: str = "") -> R:
         with db.session() as session:
             if key:
                 once(session, f"{model.__tablename__}\0{key}\0{json.dumps(values, default=str)}")
+            if before:
+                before(session)
             if model is User:
                 _lock_admins(session)
             row = add_to(session, model, stored)
+            if after:
+                after(session, row)
     except db.DuplicateError as error:
         if error.field == "PRIMARY":
             raise RepeatedError from error
@@ -288,6 +305,7 @@ def note(
         old: values before; those that are not in `new` are left out of a change.
         new: values after.
     """
+    _prune(session)
     user = auth.current_user()
     before = old if action == "delete" else {name: old[name] for name in new if name in old}
     session.add(
@@ -302,6 +320,18 @@ def note(
             new_values=_plain(new),
         )
     )
+
+
+def _prune(session: Session) -> None:
+    """Once an hour, remove what the audit list has had for longer than the settings say."""
+    known = current_app.extensions
+    days, now = known["settings"].audit_days, time.monotonic()
+    if not days or now < known.get("audit_prune_at", 0.0):
+        return
+    known["audit_prune_at"] = now + PRUNE_INTERVAL
+    old = Change.created_at < text(f"CURRENT_TIMESTAMP - INTERVAL {days} DAY")
+    # A part at a time, so that no request has to do the work of years.
+    session.execute(delete_rows(Change).where(old).with_dialect_options(mysql_limit=PRUNED_AT_ONCE))
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify, render_template
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from webapp import auth
+from webapp import auth, idempotency
 from webapp.api.resource import Collection, Resource
 from webapp.api.resources import COLLECTIONS
 from webapp.listing import MAX_PAGE, MAX_PER_PAGE, MAX_SEARCH, PER_PAGE
@@ -60,6 +60,20 @@ def _header(name: str, text: str, *, required: bool = False) -> Json:
         "description": text,
         "schema": schema,
     }
+
+
+_REPEATABLE = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "description": "A name of one's own for this request, such as a UUID. Sent again within a day"
+    " with the same body it gets the first answer, and adds nothing; with another body, 422.",
+    "schema": {
+        "type": "string",
+        "pattern": r"^[ -~]+$",
+        "maxLength": idempotency.MAX_LENGTH,
+        "examples": ["8e03978e-40d5-43dd-bc93-6894a57f9324"],
+    },
+}
 
 
 def _header_of_answer(text: str, kind: str = "string") -> Json:
@@ -182,7 +196,11 @@ def _changing_paths(resource: Resource) -> Json:
         "": {
             "get": _list(resource),
             "post": _operation(
-                f"Make a {noun}", _errors(*write, *taken), made, resource.new.__name__
+                f"Make a {noun}",
+                _errors(*write, *taken),
+                made,
+                resource.new.__name__,
+                header=_REPEATABLE,
             ),
         },
         "/{id}": {

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import PreconditionRequired
 
-from webapp import auth, store
+from webapp import auth, idempotency, store
 from webapp.i18n import N_
 from webapp.listing import Listing, Page
 from webapp.models import EDITOR, Record, Row
@@ -78,10 +78,32 @@ class Resource(Collection):
     part: type[Body]
 
     def create(self) -> ResponseReturnValue:
-        """POST: 201, the new one, and its address in Location."""
-        row = store.add(self.listing.model, self.new.check(json_body()))
-        location = url_for(f"{self.name}.read", row_id=row.id)
-        return self._answer(row), 201, {"Location": location}
+        """POST: 201, the new one, and its address in Location.
+
+        Sent again with the same Idempotency-Key, it gets the same answer and adds nothing.
+        """
+        body = json_body()
+        attempt = idempotency.attempt(body)
+        if attempt and (answer := attempt.earlier()):
+            return self._created(answer.row_id, answer.shown)
+        values = self.new.check(body)
+        if not attempt:
+            row = store.add(self.listing.model, values)
+            return self._created(row.id, self.shown.of(row))
+        try:
+            row = store.add(
+                self.listing.model,
+                values,
+                before=attempt.begin,
+                after=lambda session, row: attempt.end(session, row.id, self.shown.of(row)),
+            )
+        except store.RepeatedError:
+            # The first was under way, and is done now.
+            answer = attempt.earlier()
+            if answer is None:
+                raise
+            return self._created(answer.row_id, answer.shown)
+        return self._created(row.id, self.shown.of(row))
 
     def read(self, row_id: int) -> ResponseReturnValue:
         """GET one: the row and its version (ETag); 304 where If-None-Match has that; or 404."""
@@ -111,6 +133,12 @@ class Resource(Collection):
 
     def _change(self, row_id: int, values: Mapping[str, Any]) -> Response:
         return self._answer(store.change(self.listing.model, row_id, values, expected()))
+
+    def _created(self, row_id: int, shown: Mapping[str, Any]) -> ResponseReturnValue:
+        response = jsonify(shown)
+        response.headers["ETag"] = f'"{shown["version"]}"'
+        response.headers["Location"] = url_for(f"{self.name}.read", row_id=row_id)
+        return response, 201
 
     def _answer(self, row: Any) -> Response:
         response = jsonify(self.shown.of(row))
