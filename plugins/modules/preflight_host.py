@@ -39,6 +39,10 @@ options:
     type: list
     elements: path
     default: [/, /var/lib/docker]
+  temporary_min_mb:
+    description: Least free space in MB in C(/tmp), where that is a file system of its own.
+    type: int
+    default: 50
   deployed_paths:
     description: The stack is there, or a run has begun, when one of these exists.
     type: list
@@ -279,6 +283,25 @@ def check_disk(root: Path, paths: Sequence[str], need_mb: int, deployed: bool) -
             )
         )
     return problems
+
+
+def check_temporary(root: Path, need_mb: int) -> list[Problem]:
+    """Return the problem of a full /tmp that is a file system of its own.
+
+    apt says of it that a signature could not be verified.
+    """
+    path = nearest_existing(root / "tmp")
+    status = os.statvfs(path)
+    free = status.f_bavail * status.f_frsize
+    if path.stat().st_dev == root.stat().st_dev or free >= need_mb * MB:
+        return []
+    return [
+        Problem(
+            f"{free // MB} MB free in /tmp; apt, git and Ansible need {need_mb} MB there.",
+            "see what fills it: sudo du -ah /tmp | sort -h | tail\n"
+            "remove what nobody needs, or restart the host, which empties it: sudo reboot",
+        )
+    ]
 
 
 # --- Ports ------------------------------------------------------------------------------------
@@ -588,6 +611,7 @@ def check_now(params: dict[str, Any], root: Path, deployed: bool) -> list[Proble
     ]
     return [
         *check_disk(root, params["disk_paths"], need, deployed),
+        *check_temporary(root, params["temporary_min_mb"]),
         *check_ports(
             wanted,
             listeners(root, [want.port for want in wanted]),
@@ -625,6 +649,7 @@ def main() -> None:
                 "elements": "path",
                 "default": ["/", "/var/lib/docker"],
             },
+            "temporary_min_mb": {"type": "int", "default": 50},
             "deployed_paths": {"type": "list", "elements": "path", "default": ["/etc/labstack"]},
             "compose_project": {"type": "str", "default": "webapp"},
             "ports": {

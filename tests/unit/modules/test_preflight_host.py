@@ -222,6 +222,22 @@ def test_a_host_with_the_stack_needs_less(run_module: RunModule, tree: Tree) -> 
 
 
 @pytest.mark.skipif(not SHM.is_dir(), reason="needs a second file system")
+def test_a_full_tmp_is_told(run_module: RunModule, tree: Tree) -> None:
+    """Where it is a file system of its own; else it is the disk that is full."""
+    assert passes(run_module, tree, temporary_min_mb=10**9)
+    other = Path(tempfile.mkdtemp(dir=SHM))
+    try:
+        if other.stat().st_dev == tree.root.stat().st_dev:
+            pytest.skip("needs a second file system")
+        (tree.root / "tmp").symlink_to(other)
+        text = message(run_module, tree, temporary_min_mb=10**9)
+        assert passes(run_module, tree)
+    finally:
+        shutil.rmtree(other)
+    assert "MB free in /tmp; apt, git and Ansible need 1000000000 MB there." in text
+
+
+@pytest.mark.skipif(not SHM.is_dir(), reason="needs a second file system")
 def test_the_file_system_of_the_images_counts(run_module: RunModule, tree: Tree) -> None:
     other = Path(tempfile.mkdtemp(dir=SHM))
     try:
