@@ -28,8 +28,10 @@ from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
 _MODE = 0o755
 _CHUNK = 1024 * 1024  # bytes
 _VERSION_TIMEOUT = 30  # seconds: a program that does not know the arguments may start to serve
-# Seconds before each further try after a failure that may pass.
+# Seconds before each further try after a failure that may pass; and those after which none
+# begins, so that a dead server is reported within a minute.
 _RETRY_PAUSES = (1.0, 2.0, 4.0)
+_LAST_TRY = 30.0
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _VERSION = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+(?:-[0-9A-Za-z.-]+)?)(?:\+[0-9A-Za-z.-]+)?")
 
@@ -59,7 +61,7 @@ class Release:
     url: str
     sha256: str
     binaries: tuple[Binary, ...]
-    timeout: float = 60  # seconds
+    timeout: float = 20  # seconds without a byte
 
     @property
     def variable(self) -> str:
@@ -174,15 +176,16 @@ def download(release: Release, directory: Path) -> Path:
 
     Raises ReleaseError; OSError where the directory cannot take it.
     """
-    for pause in (*_RETRY_PAUSES, None):
+    began = time.monotonic()
+    for tries, pause in enumerate((*_RETRY_PAUSES, None), 1):
         digest = hashlib.sha256()
         try:
             content = fetch(release.url, release.timeout, digest)
             tarball: Path = write_temporary(directory, content, Attributes.own(0o600))
         except TransientError as error:
-            if pause is None:
+            if pause is None or time.monotonic() - began > _LAST_TRY:
                 raise ReleaseError(
-                    f"Cannot download {release.url}: {error} ({len(_RETRY_PAUSES) + 1} tries). "
+                    f"Cannot download {release.url}: {error} ({tries} tries). "
                     f"Try on the host: curl -fLO {release.url}"
                 ) from error
             # The server is asked for nothing while it may be overloaded.

@@ -68,9 +68,11 @@ options:
         type: path
         default: /usr/local/bin
       timeout:
-        description: Seconds without progress after which a download counts as failed.
+        description:
+          - Seconds without progress after which a download counts as failed. It is tried again for
+            half a minute.
         type: int
-        default: 60
+        default: 20
   unit:
     description:
       - The unit, which goes to C(/etc/systemd/system) under its name and is checked by
@@ -234,7 +236,7 @@ def options() -> dict[str, Any]:
                 "sha256": {"type": "str", "required": True},
                 "tools": {"type": "list", "elements": "str", "default": []},
                 "directory": {"type": "path", "default": "/usr/local/bin"},
-                "timeout": {"type": "int", "default": 60},
+                "timeout": {"type": "int", "default": 20},
             },
         },
         **file_sets.arguments(),

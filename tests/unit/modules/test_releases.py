@@ -656,3 +656,19 @@ def test_a_run_killed_in_the_middle_is_healed_by_the_next(
     assert (bin_directory / "tool").read_bytes() == program("1.2.3")
     assert (bin_directory / "tooltool").read_bytes() == program("1.2.3", "tooltool")
     assert names(bin_directory) == {"tool", "tooltool"}
+
+
+def test_a_dead_server_is_not_tried_for_ever(
+    refused: Refused, bin_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four tries of the time limit each took four minutes."""
+    clock = iter(range(0, 1000, 21))
+    monkeypatch.setattr(releases.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(releases.time, "sleep", lambda _: None)
+
+    def dead(*_: object) -> Iterator[bytes]:
+        raise releases.TransientError("timed out")
+        yield b""
+
+    monkeypatch.setattr(releases, "fetch", dead)
+    assert "timed out (2 tries)" in refused(options("http://x/y.tar.gz", b"", bin_directory))
