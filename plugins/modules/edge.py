@@ -28,7 +28,7 @@ options:
     type: str
     default: slots.txt
   apart:
-    description: Names of the subdirectories that others write in. They are read, and never written here.
+    description: Subdirectories that others write in. They are read, and never written here.
     type: list
     elements: str
     default: [apps, metrics]

@@ -1,4 +1,4 @@
-"""Ansible module `rollout`: a new container beside the old one, and the web server's map between."""
+"""Ansible module `rollout`: a new container beside the old one, and a map that names one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ short_description: Replace the container of a Compose service without a failed r
 version_added: "0.2.0"
 author: labstack (@labstack)
 description:
-  - Starts a second container of the service from the project's files as they are now, waits until it
-    is healthy, lets the web server's map name it, waits for requests under way, and stops the first
-    one. The other services of the project are left alone.
-  - Where memory and swap do not carry two, or the service publishes a port of the host (which has one
-    owner), the first is stopped before the second starts. RV(mode) and RV(reason) say so
+  - Starts a second container of the service from the project's files as they are now, waits until
+    it is healthy, lets the web server's map name it, waits for requests under way, and stops the
+    first one. The other services of the project are left alone.
+  - Where memory and swap do not carry two, or the service publishes a port of the host (which has
+    one owner), the first is stopped before the second starts. RV(mode) and RV(reason) say so
     beforehand, in check mode.
   - When the new one does not become healthy, or fails O(verify), it is removed, and the one before
     serves on. The failure has its state, the output of its health check and its last lines.
-  - What a killed run left is put right by the next one; the map says which of two containers serves.
+  - What a killed run left is put right by the next one; the map says which of two serves.
 options:
   project_name:
     description: Name of the Compose project.
@@ -66,8 +66,8 @@ options:
     default: 150
   drain:
     description: >-
-      Seconds between the switch and the old container's stop, at least 2: requests that were read just
-      before go to it.
+      Seconds between the switch and the old container's stop, at least 2: requests that were read
+      just before go to it.
     type: float
     default: 3
   memory_needed:

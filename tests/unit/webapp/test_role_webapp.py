@@ -52,7 +52,8 @@ def test_a_tag_stands_for_what_an_image_is_made_of() -> None:
 
 
 def test_a_version_counts_for_the_containers_that_have_the_secret() -> None:
-    secrets = {name: service["secrets"] for name, service in COMPOSE["services"].items()}
+    services = COMPOSE["services"].items()
+    secrets = {name: service.get("secrets", []) for name, service in services}
     assert VARS["__webapp_mysql_secrets"] == secrets["mysql"]
     # Flask's container tells whether the migration has run for the secrets of now.
     migration = set(secrets["migrate"]) - set(secrets["mysql"])
