@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def run(
 ) -> Run:
     """Run the module for the project shop."""
     assert engine
-    monkeypatch.setattr(rollout.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
     def module(**options: Any) -> dict[str, Any]:
         check = options.pop("check", False)
