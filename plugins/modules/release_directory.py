@@ -44,13 +44,20 @@ options:
     suboptions:
       path:
         description:
-          - The directory that holds C(compose.yaml). What the lookup leaves out is left out here.
+          - The directory that holds the Compose file.
         type: path
         required: true
       commit:
         description: The commit that is checked out. Its first 12 digits are the release's name.
         type: str
         required: true
+  leave_out:
+    description:
+      - Names of files and directories of O(checkout) that are no part of the release, with C(*).
+        By default what the lookup leaves out.
+    type: list
+    elements: str
+    default: [".*", tests, secrets, tls, __pycache__]
   settings:
     description:
       - Content of its C(.env), which Compose reads; C(%s) stands for the release's name. For
@@ -105,6 +112,10 @@ current:
   description: Name of the release that the link led to before; empty without a link.
   returned: success
   type: str
+compose:
+  description: The name of its Compose file; empty where check mode has not unpacked it.
+  returned: V(state=present)
+  type: str
 superfluous:
   description: Releases that V(state=current) would remove, those that never served among them.
   returned: V(state=present)
@@ -128,7 +139,7 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -145,7 +156,9 @@ from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
 NAME_LENGTH = 12
 NAME = re.compile(r"[0-9a-f]{12}")
 # As the lookup source_archive leaves out.
-LEFT_OUT = ("tests", "secrets", "tls", "__pycache__")
+LEFT_OUT = (".*", "tests", "secrets", "tls", "__pycache__")
+# In the order in which Compose looks for them.
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 # A container that is just going away holds its image for a moment; the engine answers within this.
 DOCKER_TIMEOUT_S = 120
 
@@ -177,7 +190,7 @@ class Releases:
         """Make a release: `fill` gets an empty directory, which takes the name when it is complete.
 
         Raises:
-            ReleaseError: what `fill` made has no compose.yaml.
+            ReleaseError: what `fill` made has no Compose file.
             OSError: it cannot be written.
         """
         self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -186,8 +199,8 @@ class Releases:
         temporary.mkdir(mode=0o700)
         try:
             fill(temporary)
-            if not (temporary / "compose.yaml").is_file():
-                raise ReleaseError("it has no compose.yaml")
+            if not compose_file(temporary):
+                raise ReleaseError(f"it has none of {', '.join(COMPOSE_FILES)}")
             _to_disk(temporary)
             temporary.chmod(0o755)
             temporary.rename(self.directory / name)
@@ -227,6 +240,11 @@ class Releases:
         temporary = temporary_path(self.directory)
         (self.directory / name).rename(temporary)
         shutil.rmtree(temporary)
+
+
+def compose_file(directory: Path) -> str:
+    """Return the name of the Compose file that Compose itself would take, or an empty text."""
+    return next((name for name in COMPOSE_FILES if (directory / name).is_file()), "")
 
 
 def _to_disk(directory: Path) -> None:
@@ -285,11 +303,9 @@ def unpack(archive: str, digest: str, target: Path) -> None:
             path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
-def copy(checkout: Path, target: Path) -> None:
+def copy(checkout: Path, target: Path, leave_out: Sequence[str] = LEFT_OUT) -> None:
     """Copy a checked out directory into an empty one. Raises OSError (shutil.Error)."""
-    shutil.copytree(
-        checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *LEFT_OUT)
-    )
+    shutil.copytree(checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*leave_out))
 
 
 class Images:
@@ -341,7 +357,7 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             name,
             (lambda target: unpack(source["archive"], digest, target))
             if source
-            else (lambda target: copy(Path(checkout["path"]), target)),
+            else (lambda target: copy(Path(checkout["path"]), target, module.params["leave_out"])),
         )
     release = releases.directory / name
     settings = module.params["settings"]
@@ -359,6 +375,7 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         current=releases.current(),
         removed=[],
         superfluous=releases.old(module.params["keep"], name),
+        compose=compose_file(release),
     )
 
 
@@ -420,6 +437,7 @@ def main() -> None:
                     "commit": {"required": True},
                 },
             },
+            "leave_out": {"type": "list", "elements": "str", "default": list(LEFT_OUT)},
             "settings": {},
             "name": {},
             "keep": {"type": "int", "default": 3},
