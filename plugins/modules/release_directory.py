@@ -60,11 +60,21 @@ options:
     default: [".*", tests, secrets, tls, __pycache__]
   settings:
     description:
-      - Content of its C(.env), which Compose reads; C(%s) stands for the release's name. For
-        V(state=present).
+      - Content of its C(.env), which Compose reads. C(%s) stands for the release's name,
+        C(%(directory+text)s) for a digest of what the release has in that directory, and of the text
+        behind the plus, which may be left out. For V(state=present).
     type: str
+  kept_settings:
+    description:
+      - Variables of C(.env) that stay as they are when O(name) names a release that is there, so that
+        it runs on what it ran on.
+    type: list
+    elements: str
+    default: []
   name:
-    description: The release that serves from now on. Required for V(state=current).
+    description:
+      - The release that serves from now on. Required for V(state=current).
+      - For V(state=present), a release that is there already, instead of O(source) and O(checkout).
     type: str
   keep:
     description: How many releases to keep, the current one included.
@@ -73,7 +83,7 @@ options:
   images:
     description:
       - Prefix of the images that are tagged with a release's name, for example C(labstack/).
-      - Given, V(state=current) removes those whose release is gone.
+      - Given, V(state=current) removes those that no release's C(.env) names as a tag.
     type: str
 attributes:
   check_mode:
@@ -116,6 +126,10 @@ compose:
   description: The name of its Compose file; empty where check mode has not unpacked it.
   returned: V(state=present)
   type: str
+settings:
+  description: The variables of its C(.env).
+  returned: V(state=present)
+  type: dict
 superfluous:
   description: Releases that V(state=current) would remove, those that never served among them.
   returned: V(state=present)
@@ -155,6 +169,8 @@ from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
 
 NAME_LENGTH = 12
 NAME = re.compile(r"[0-9a-f]{12}")
+# In settings: %(flask+3.13-slim)s
+DIGEST = re.compile(r"%\(([\w./-]+)(?:\+([^)]*))?\)s")
 # As the lookup source_archive leaves out.
 LEFT_OUT = (".*", "tests", "secrets", "tls", "__pycache__")
 # In the order in which Compose looks for them.
@@ -235,6 +251,16 @@ class Releases:
         except FileNotFoundError:
             return set()
 
+    def tags(self, names: set[str]) -> set[str]:
+        """Return the tags of images that those releases use: their own names, and what .env has."""
+        found = set(names)
+        for name in names:
+            with suppress(OSError):
+                for value in settings_of((self.directory / name / ".env").read_text()).values():
+                    if NAME.fullmatch(value):
+                        found.add(value)
+        return found
+
     def remove(self, name: str) -> None:
         """Remove a release; killed in between, what is left is swept later. Raises OSError."""
         temporary = temporary_path(self.directory)
@@ -268,6 +294,41 @@ def settle(file: Path, content: str, check: bool) -> bool:
     if not check:
         replace(write_temporary(file.parent, [content.encode()], wanted), file)
     return True
+
+
+def settings_of(content: str) -> dict[str, str]:
+    """Return the variables of a file .env that has one on each line."""
+    lines = (line.partition("=") for line in content.splitlines() if not line.startswith("#"))
+    return {name: value for name, equals, value in lines if equals}
+
+
+def digest_of(directory: Path, text: str) -> str:
+    """Return 12 digits that stand for a directory's files, their modes, and a text.
+
+    Raises:
+        ReleaseError: there is no such directory.
+        OSError: it cannot be read.
+    """
+    if not directory.is_dir():
+        raise ReleaseError(f"it has no directory {directory.name}")
+    whole = hashlib.sha256(text.encode())
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            runs = "x" if path.stat().st_mode & 0o100 else "-"
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            whole.update(f"\n{path.relative_to(directory)} {runs} {content}".encode())
+    return whole.hexdigest()[:NAME_LENGTH]
+
+
+def render(settings: str, name: str, release: Path) -> str:
+    """Return the settings of a release, with what stands for its name and its digests filled in.
+
+    Raises:
+        ReleaseError: a directory that they name is not there.
+        OSError: it cannot be read.
+    """
+    filled = DIGEST.sub(lambda found: digest_of(release / found[1], found[2] or ""), settings)
+    return filled.replace("%s", name)
 
 
 def unpack(archive: str, digest: str, target: Path) -> None:
@@ -325,8 +386,8 @@ class Images:
             check=False,
         )
 
-    def old(self, releases: set[str]) -> list[str]:
-        """Return the images whose tag is the name of a release that is not among `releases`.
+    def old(self, tags: set[str]) -> list[str]:
+        """Return the images whose tag has the form of a release's and is not among `tags`.
 
         Raises:
             ReleaseError: the engine does not answer.
@@ -337,18 +398,42 @@ class Images:
         if listed.returncode:
             raise ReleaseError(f"docker image ls failed: {listed.stderr.strip()}")
         tagged = [(line, line.rpartition(":")[2]) for line in listed.stdout.split()]
-        return [line for line, tag in tagged if NAME.fullmatch(tag) and tag not in releases]
+        return [line for line, tag in tagged if NAME.fullmatch(tag) and tag not in tags]
 
     def remove(self, names: list[str]) -> str:
         """Remove images; return why some could not be removed, or an empty text."""
         return self._docker("rm", *names).stderr.strip()
 
 
+def keep(content: str, file: Path, names: list[str]) -> str:
+    """Return new settings in which some variables have the values that a file has.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        before = settings_of(file.read_text())
+    except FileNotFoundError:
+        return content
+    lines = []
+    for line in content.splitlines(keepends=True):
+        name = line.partition("=")[0]
+        known = name in names and name in before
+        lines.append(f"{name}={before[name]}\n" if known else line)
+    return "".join(lines)
+
+
 def make_present(module: AnsibleModule, releases: Releases) -> None:
     """Bring V(state=present) about and end the module."""
     source, checkout = module.params["source"], module.params["checkout"]
-    digest = source["digest"] if source else checkout["commit"]
-    name = digest[:NAME_LENGTH]
+    if source or checkout:
+        digest = source["digest"] if source else checkout["commit"]
+        name = digest[:NAME_LENGTH]
+    else:
+        digest = name = module.params["name"]
+        if name not in releases.names():
+            kept = ", ".join(sorted(filter(NAME.fullmatch, releases.names()))) or "none"
+            raise ReleaseError(f"there is no release {name!r}; kept are: {kept}")
     if not NAME.fullmatch(name):
         raise ReleaseError(f"{digest!r} does not begin with {NAME_LENGTH} hexadecimal digits")
     changed = name not in releases.names()
@@ -361,10 +446,16 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         )
     release = releases.directory / name
     settings = module.params["settings"]
-    if settings is not None:
+    # What check mode has not unpacked has no digests.
+    if settings is not None and release.is_dir():
         if not module.check_mode:
             sweep(release)
-        changed |= settle(release / ".env", settings.replace("%s", name), module.check_mode)
+        content = render(settings, name, release)
+        if not (source or checkout):
+            content = keep(content, release / ".env", module.params["kept_settings"])
+        changed |= settle(release / ".env", content, module.check_mode)
+    else:
+        content = ""
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"
@@ -374,6 +465,7 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         path=str(release),
         current=releases.current(),
         removed=[],
+        settings=settings_of(content),
         superfluous=releases.old(module.params["keep"], name),
         compose=compose_file(release),
     )
@@ -397,7 +489,9 @@ def make_current(module: AnsibleModule, releases: Releases) -> None:
     # Where check mode has installed nothing there is no engine, and so no image.
     docker = module.get_bin_path("docker") if module.params["images"] else None
     if docker:
-        images = Images(docker, module.params["images"]).old(releases.names() - set(removed))
+        images = Images(docker, module.params["images"]).old(
+            releases.tags(releases.names() - set(removed))
+        )
     elif module.params["images"] and not module.check_mode:
         raise ReleaseError("there is no docker command to remove old images with")
     if docker and images and not module.check_mode:
@@ -439,13 +533,14 @@ def main() -> None:
             },
             "leave_out": {"type": "list", "elements": "str", "default": list(LEFT_OUT)},
             "settings": {},
+            "kept_settings": {"type": "list", "elements": "str", "default": []},
             "name": {},
             "keep": {"type": "int", "default": 3},
             "images": {},
         },
         mutually_exclusive=[("source", "checkout")],
         required_if=[
-            ("state", "present", ("source", "checkout"), True),
+            ("state", "present", ("source", "checkout", "name"), True),
             ("state", "current", ("name",)),
         ],
         supports_check_mode=True,
