@@ -526,7 +526,7 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
             known[word] = boolean(known.get(word, False))
         known = {word: value for word, value in known.items() if word in words}
         servers[name] = Server(params["address"], params["request_timeout"], **known)
-    checks = collect(Path(params["roles"]), servers, params["checks"])
+    checks = collect(Path(params["roles"]), servers, params.get("checks", ()))
     left_out = []
     if check_mode:
         left_out = [check.name for check in checks if check.writes]
