@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import credentials as block
-from cli import paste
+from cli import deploying, paste
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import KEPT_CREDENTIALS, become, call, environment, only_told
@@ -133,3 +133,6 @@ def down(terminate: bool, yes: bool) -> None:
         raise click.exceptions.Exit(1)
     playbook = "playbooks/ec2-terminate.yml" if terminate else "playbooks/ec2-stop.yml"
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
+
+
+deploying.add(ec2, lambda: "ec2")

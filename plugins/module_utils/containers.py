@@ -71,6 +71,13 @@ class Container:
         networks = self.facts["NetworkSettings"]["Networks"].values()
         return next((str(one["IPAddress"]) for one in networks if one.get("IPAddress")), "")
 
+    def address_by(self, alias: str) -> str:
+        """Return its address on the network where it has an alias; any where it has it nowhere."""
+        for one in self.facts["NetworkSettings"]["Networks"].values():
+            if alias in (one.get("Aliases") or []) and one.get("IPAddress"):
+                return str(one["IPAddress"])
+        return self.address
+
     def state(self) -> str:
         """Say what became of it: whether it was killed for memory, its exit status, its check."""
         state = self.facts["State"]
@@ -224,4 +231,4 @@ class Project:
 def _pairs(output: str) -> dict[str, str]:
     """Return the services and hashes of `config --hash`."""
     found = (line.split() for line in output.splitlines())
-    return {words[0]: words[1] for words in found if len(words) == 2}  # noqa: PLR2004
+    return {words[0]: words[1] for words in found if len(words) == 2}

@@ -27,10 +27,11 @@ options:
     description: Name of the file in O(directory) that rollouts write.
     type: str
     default: slots.txt
-  applications:
-    description: Name of the subdirectory that others write in. It is read, and never written here.
-    type: str
-    default: apps
+  apart:
+    description: Subdirectories that others write in. They are read, and never written here.
+    type: list
+    elements: str
+    default: [apps, metrics]
   mounted:
     description: Where the container has O(directory).
     type: str
@@ -119,7 +120,9 @@ class EdgeError(Exception):
 class Edge:
     """The directory, and the container that reads it."""
 
-    def __init__(self, directory: Path, source: Path | None, map_name: str, apart: str) -> None:
+    def __init__(
+        self, directory: Path, source: Path | None, map_name: str, apart: list[str]
+    ) -> None:
         """Name the directory, where its files come from, and what in it is others'."""
         self.directory = directory
         self.source = source
@@ -146,7 +149,7 @@ class Edge:
         return {
             name: content
             for name, content in found.items()
-            if Path(name).parts[0] != self.apart
+            if Path(name).parts[0] not in self.apart
             and (name != self.map or not (self.directory / self.map).exists())
         }
 
@@ -162,7 +165,7 @@ class Edge:
         remove = [
             name
             for name in self.present()
-            if name not in wanted and name != self.map and Path(name).parts[0] != self.apart
+            if name not in wanted and name != self.map and Path(name).parts[0] not in self.apart
         ]
         return write, remove
 
@@ -192,7 +195,7 @@ class Edge:
             copy.chmod(0o755)
             everything = dict(wanted)
             for name in self.present():
-                if name == self.map or Path(name).parts[0] == self.apart or self.source is None:
+                if name == self.map or Path(name).parts[0] in self.apart or self.source is None:
                     everything[name] = (self.directory / name).read_bytes()
             for name, content in everything.items():
                 path = copy / name
@@ -227,9 +230,9 @@ class Edge:
 
     def changed_at(self, watched: list[Path]) -> float:
         """Return when what is read at a start was last changed, as a time since the epoch."""
-        apart = self.directory / self.apart
-        read = [self.directory / CONFIGURATION, *watched, apart]
-        read += list(apart.glob("*.conf")) if apart.is_dir() else []
+        read = [self.directory / CONFIGURATION, *watched]
+        for name in self.apart:
+            read += [self.directory / name, *(self.directory / name).glob("*.conf")]
         return max((path.stat().st_mtime for path in read if path.exists()), default=0.0)
 
     def told_at(self, container: Container) -> float:
@@ -288,7 +291,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "source": {"type": "path"},
             "map": {"default": "slots.txt"},
-            "applications": {"default": "apps"},
+            "apart": {"type": "list", "elements": "str", "default": ["apps", "metrics"]},
             "mounted": {"default": "/run/edge"},
             "watched": {"type": "list", "elements": "path", "default": []},
             "project_name": {"required": True},
@@ -302,7 +305,7 @@ def main() -> None:
         Path(given["directory"]),
         Path(given["source"]) if given["source"] else None,
         given["map"],
-        given["applications"],
+        given["apart"],
     )
     watched = [Path(path) for path in given["watched"]]
     command = module.get_bin_path("docker")
@@ -336,9 +339,7 @@ def main() -> None:
             told.touch()
             os.utime(told)
             due = True
-        module.exit_json(
-            changed=bool(write or remove or due), written=write + remove, reloaded=due
-        )
+        module.exit_json(changed=bool(write or remove or due), written=write + remove, reloaded=due)
     except (EdgeError, EngineError, OSError) as error:
         module.fail_json(msg=str(error))
 

@@ -61,13 +61,13 @@ options:
   settings:
     description:
       - Content of its C(.env), which Compose reads. C(%s) stands for the release's name,
-        C(%(directory+text)s) for a digest of what the release has in that directory, and of the text
-        behind the plus, which may be left out. For V(state=present).
+        C(%(directory+text)s) for a digest of what the release has in that directory, and of the
+        text behind the plus, which may be left out. For V(state=present).
     type: str
   kept_settings:
     description:
-      - Variables of C(.env) that stay as they are when O(name) names a release that is there, so that
-        it runs on what it ran on.
+      - Variables of C(.env) that stay as they are when O(name) names a release that is there, so
+        that it runs on what it ran on.
     type: list
     elements: str
     default: []

@@ -1,4 +1,4 @@
-"""Ansible module `rollout`: a new container beside the old one, and the web server's map between."""
+"""Ansible module `rollout`: a new container beside the old one, and a map that names one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ short_description: Replace the container of a Compose service without a failed r
 version_added: "0.2.0"
 author: labstack (@labstack)
 description:
-  - Starts a second container of the service from the project's files as they are now, waits until it
-    is healthy, lets the web server's map name it, waits for requests under way, and stops the first
-    one. The other services of the project are left alone.
-  - Where memory and swap do not carry two, or the service publishes a port of the host (which has one
-    owner), the first is stopped before the second starts. RV(mode) and RV(reason) say so
+  - Starts a second container of the service from the project's files as they are now, waits until
+    it is healthy, lets the web server's map name it, waits for requests under way, and stops the
+    first one. The other services of the project are left alone.
+  - Where memory and swap do not carry two, or the service publishes a port of the host (which has
+    one owner), the first is stopped before the second starts. RV(mode) and RV(reason) say so
     beforehand, in check mode.
   - When the new one does not become healthy, or fails O(verify), it is removed, and the one before
     serves on. The failure has its state, the output of its health check and its last lines.
-  - What a killed run left is put right by the next one; the map says which of two containers serves.
+  - What a killed run left is put right by the next one; the map says which of two serves.
 options:
   project_name:
     description: Name of the Compose project.
@@ -66,8 +66,8 @@ options:
     default: 150
   drain:
     description: >-
-      Seconds between the switch and the old container's stop, at least 2: requests that were read just
-      before go to it.
+      Seconds between the switch and the old container's stop, at least 2: requests that were read
+      just before go to it.
     type: float
     default: 3
   memory_needed:
@@ -124,8 +124,8 @@ RETURN = r"""
 mode:
   description:
     - C(none), nothing to do. C(start), nothing serves. C(restart), what serves is not well.
-      C(beside) and C(stopped_first), a new container takes its place. C(tidy), only what a killed run
-      left is removed.
+      C(beside) and C(stopped_first), a new container takes its place. C(tidy), only what a killed
+      run left is removed.
   returned: always
   type: str
 reason:
@@ -142,8 +142,8 @@ slot:
   type: str
 others:
   description: >-
-    Each other service of the project that has a container or should have one - C(same), C(different)
-    from the files, C(missing), or C(unwell).
+    Each other service of the project - C(same), C(different) from the files, C(missing), or
+    C(unwell).
   returned: success
   type: dict
 seconds:
@@ -321,8 +321,8 @@ class Rollout:
         self.service = parameters["service"]
         self.port = parameters["port"]
         self.slots = SlotMap(Path(parameters["map"]), parameters["application"])
-        alias = parameters["alias"] or f"{parameters['project_name']}-{self.service}"
-        self.rest = f"{alias}:{self.port}"
+        self.alias = parameters["alias"] or f"{parameters['project_name']}-{self.service}"
+        self.rest = f"{self.alias}:{self.port}"
         self.health = parameters["health"]
         self.start_timeout = parameters["start_timeout"]
         self.drain = max(parameters["drain"], LEAST_DRAIN_S)
@@ -332,7 +332,7 @@ class Rollout:
         self.verify_host = parameters["verify_host"]
         self.seconds: dict[str, float] = {}
         self.config: dict[str, Any] = {}
-        # What Compose notes on a container that it made alone, and on one made with its dependencies.
+        # What Compose notes on a container made alone, and on one made with its dependencies.
         self.alone: dict[str, str] = {}
         self.whole: dict[str, str] | None = None
 
@@ -426,8 +426,8 @@ class Rollout:
         published = [str(one.get("published", "")) for one in service.get("ports", [])]
         if any(published):
             return "stopped_first", (
-                f"the service {self.service} publishes port {', '.join(filter(None, published))} of "
-                "the host, which two containers cannot share"
+                f"the service {self.service} publishes port "
+                f"{', '.join(filter(None, published))} of the host, which has one owner"
             )
         needed = self.memory_needed
         if needed is None:
@@ -450,11 +450,14 @@ class Rollout:
             EngineError: the engine fails.
             OSError: the map cannot be written.
         """
-        for leftover in plan.leftovers:
-            self.remove(leftover)
         serving = plan.serving
+        if plan.leftovers and serving:
+            # The alias is theirs, too.
+            self.slots.point(f"{serving.name}:{self.port}")
+            for leftover in plan.leftovers:
+                self.remove(leftover)
         if plan.mode == "tidy" and serving:
-            self.slots.point(self.rest)
+            self.settled(serving)
         elif plan.mode == "restart" and serving:
             if serving.health != "starting" or not serving.running:
                 self.engine.run("restart", serving.id, timeout=self.patience(serving))
@@ -536,8 +539,7 @@ class Rollout:
         with self.timed("stop"):
             self.engine.run("stop", old.id, timeout=self.patience(old))
             self.remove(old)
-        self.slots.point(self.rest)
-        return new
+        return self.settled(new)
 
     def stopped_first(self, old: Container) -> Container:
         """Put a new container in the place of the old one, which is stopped before."""
@@ -545,7 +547,6 @@ class Rollout:
         try:
             self.engine.run("stop", old.id, timeout=self.patience(old))
             self.run(new)
-            self.slots.point(self.rest)
             self.check_edge(new)
         except BaseException:
             self.remove(new)
@@ -554,7 +555,21 @@ class Rollout:
             self.slots.point(self.rest)
             raise
         self.remove(old)
-        return new
+        return self.settled(new)
+
+    def settled(self, new: Container) -> Container:
+        """Give the only container the name of the first, by which people know it, and the alias.
+
+        Compose counts on with each container, and knows them by their labels.
+        """
+        name = f"{self.project.name}-{self.service}-1"
+        if new.name != name and not self.engine.inspect(name):
+            # While the engine changes its names it is reached without any.
+            now = self.engine.inspect(new.id)[0]
+            self.slots.point(f"{now.address_by(self.alias)}:{self.port}")
+            self.engine.run("rename", new.id, name)
+        self.slots.point(self.rest)
+        return next(iter(self.engine.inspect(new.id)), new)
 
     def patience(self, container: Container) -> float:
         """Return the seconds in which the engine has stopped a container, by force at last."""
@@ -594,7 +609,7 @@ class Rollout:
                 status, _ = ask(f"http://{container.address}:{self.port}", self.health, None)
             except (OSError, http.client.HTTPException):
                 return False
-            return status < 400  # noqa: PLR2004 - the first status of a fault
+            return status < 400
         if container.health not in ("", "none"):
             return True
         try:
