@@ -29,7 +29,7 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists the verbs in the order of a day."""
-        verbs = ["up", "status", "ssh", "down", *sorted(self.commands)]
+        verbs = ["up", "status", "report", "ssh", "down", *sorted(self.commands)]
         return [verb for verb in verbs if self.get_command(ctx, verb)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

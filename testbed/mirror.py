@@ -22,6 +22,7 @@ from typing import Any
 import docker
 import yaml
 
+from cli.waiting import waiting
 from testbed import images
 
 NAME = "labstack-mirror"
@@ -102,10 +103,14 @@ def _image(client: docker.DockerClient) -> str:
         return reference
     static.ensure(client)
     built = {short: recipe.ensure(client) for short, recipe in recipes.items()}
-    print(f"testbed: filling {reference} ...", flush=True)
-    container = client.containers.run(
-        static.reference, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)}
-    )
+    with waiting(f"testbed: filling {reference}"):
+        _fill(client, static.reference, built, reference)
+    return reference
+
+
+def _fill(client: docker.DockerClient, static: str, built: dict[str, str], reference: str) -> None:
+    """Puts the built images into the registry of a mirror, and keeps that as an image."""
+    container = client.containers.run(static, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)})
     try:
         container.reload()
         published: Any = container.ports["5000/tcp"]
@@ -123,7 +128,6 @@ def _image(client: docker.DockerClient) -> str:
         container.commit(repository, tag)
     finally:
         container.remove(force=True)
-    return reference
 
 
 def upstream_image(client: docker.DockerClient, short: str) -> str:
