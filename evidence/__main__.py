@@ -66,7 +66,7 @@ def _photograph(
     """Takes the pictures; what keeps one from being taken is noted in the document."""
     camera = pictures.Camera(browser, given["address"], given["servers"], given["language"])
     taken: list[pictures.Picture] = []
-    for take in camera.take():
+    for take in camera.take(document["stand_ins"]):
         try:
             taken += take()
         except Exception as error:

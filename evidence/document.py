@@ -45,22 +45,20 @@ def last_run(folder: Path, host: str) -> dict[str, Any] | None:
 def programs(
     pins: Mapping[str, Mapping[str, Any]],
     architecture: str,
-    running: Mapping[str, str],
+    there: Mapping[str, str],
     files: Mapping[str, str],
-    installed: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Returns each pinned program: the version wanted, the one there, and the checksums.
 
     Args:
         pins: version, and SHA-256 of the release by architecture, by program.
         architecture: the host's, as `uname -m` says it.
-        running: versions by program, as Prometheus has scraped them.
+        there: versions by program or package, as they say themselves.
         files: SHA-256 by path, as on the host.
-        installed: versions by package.
     """
     found = []
     for name, pin in sorted(pins.items()):
-        version = running.get(name, installed.get(name, ""))
+        version = there.get(name, "")
         found.append(
             {
                 "program": name,
@@ -69,7 +67,8 @@ def programs(
                 "release_sha256": pin["checksums"].get(GOARCH.get(architecture, ""), ""),
                 "path": BINARIES + name if BINARIES + name in files else "",
                 "file_sha256": files.get(BINARIES + name, ""),
-                "holds": version == str(pin["version"]) if version else None,
+                # What follows a plus is the build, not the version (Debian's has one).
+                "holds": version.partition("+")[0] == str(pin["version"]) if version else None,
             }
         )
     return found
@@ -122,7 +121,7 @@ def build(given: Mapping[str, Any], prometheus: Prometheus | None) -> dict[str, 
     """
     outputs = {row["item"]["key"]: row.get("stdout", "") for row in given["commands"]}
     missing: list[str] = []
-    seen: dict[str, Any] = {"targets": [], "alerts": [], "metrics": [], "versions": {}}
+    seen: dict[str, Any] = {"targets": [], "alerts": [], "metrics": []}
     if prometheus:
         try:
             seen = {name: getattr(prometheus, name)() for name in seen}
@@ -140,9 +139,8 @@ def build(given: Mapping[str, Any], prometheus: Prometheus | None) -> dict[str, 
         "programs": programs(
             given["programs"],
             system["architecture"],
-            seen["versions"],
+            {**installed, **said.versions(outputs.get("versions", ""))},
             said.checksums(outputs.get("checksums", "")),
-            installed,
         ),
         "packages": installed,
         "files": said.checksums(outputs.get("checksums", "")),

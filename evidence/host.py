@@ -44,6 +44,11 @@ def checksums(text: str) -> dict[str, str]:
     }
 
 
+def versions(text: str) -> dict[str, str]:
+    """Returns the versions by program, from the first line of each one's `--version`."""
+    return dict(re.findall(r"^(\w+), version (\S+)", text, re.MULTILINE))
+
+
 def packages(text: str) -> dict[str, str]:
     """Returns the installed versions by package, from dpkg-query."""
     return {

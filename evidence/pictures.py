@@ -7,12 +7,17 @@ import contextlib
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.labstack.stack.plugins.module_utils.http import url_host
+from ansible_collections.labstack.stack.plugins.module_utils.http import (
+    Client,
+    HttpError,
+    Reply,
+    url_host,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -160,12 +165,16 @@ class Camera:
         finally:
             context.close()
 
-    def take(self) -> Iterator[Callable[[], list[Picture]]]:
-        """Yields the ways to take pictures, each of which may fail on its own."""
+    def take(self, without: Collection[str] = ()) -> Iterator[Callable[[], list[Picture]]]:
+        """Yields the ways to take pictures, each of which may fail on its own.
+
+        Args:
+            without: services that have no pages.
+        """
         if self._there("https"):
             yield self.page
             yield self.product
-        if self._there("prometheus"):
+        if self._there("prometheus") and "prometheus" not in without:
             yield self.prometheus
         if self._there("grafana"):
             yield self.grafana
@@ -229,7 +238,9 @@ class Camera:
         found = []
         with self._window("prometheus", login=True) as (_, page):
             for kind, path in (("prometheus-targets", "/targets"), ("prometheus-rules", "/alerts")):
-                page.goto(path)
+                answer = page.goto(path)
+                if answer and not answer.ok:
+                    raise RuntimeError(f"{path} answers {answer.status}")
                 self._settle(page)
                 found.append(Picture(kind, kind, self._long(page), DESK[0]))
         return found
@@ -278,21 +289,28 @@ class Camera:
 
 
 def stand_ins(address: str, servers: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Returns which services are stand-ins of the lab and say so themselves: "grafana", or none."""
-    from ansible_collections.labstack.stack.plugins.module_utils.http import (  # noqa: PLC0415
-        Client,
-        HttpError,
-    )
+    """Returns which services show other pages than one expects: "grafana", "prometheus".
 
-    server = servers.get("grafana", {})
-    if not server or not server.get("present", True):
-        return []
-    base = f"{server.get('scheme', 'http')}://{url_host(address)}:{server['port']}"
-    try:
-        version = str(Client(base, 5).ask("GET", "/api/health").json().get("version", ""))
-    except HttpError:
-        return []
-    return ["grafana"] if "fake" in version else []
+    The lab's stand-in for Grafana calls its version a fake; Debian's build of Prometheus has no
+    pages, only the interface.
+    """
+
+    def ask(name: str, path: str) -> Reply | None:
+        server = servers.get(name, {})
+        if not server or not server.get("present", True):
+            return None
+        base = f"{server.get('scheme', 'http')}://{url_host(address)}:{server['port']}"
+        login = (server.get("user", ""), server.get("password", ""))
+        try:
+            return Client(base, TIMEOUT / 1000, *login).ask("GET", path)
+        except HttpError:
+            return None
+
+    grafana, prometheus = ask("grafana", "/api/health"), ask("prometheus", "/query")
+    found = ["grafana"] if grafana and "fake" in grafana.body else []
+    if prometheus and prometheus.status == 404:
+        found.append("prometheus")
+    return found
 
 
 def print_pdf(browser: Browser, html: Path, target: Path, footer: str) -> None:

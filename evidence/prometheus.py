@@ -35,14 +35,6 @@ class Prometheus:
             raise HttpError(f"{path} answers {reply.status}")
         return reply.json()["data"]
 
-    def versions(self) -> dict[str, str]:
-        """Returns the versions that run, by program: what each one's build_info says."""
-        found = self.ask("query", query='{__name__=~".+_build_info"}')["result"]
-        return {
-            row["metric"]["__name__"].removesuffix("_build_info"): row["metric"].get("version", "")
-            for row in found
-        }
-
     def targets(self) -> list[dict[str, Any]]:
         """Returns each scrape target with its state."""
         return [

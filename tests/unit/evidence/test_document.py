@@ -51,12 +51,13 @@ def test_without_a_run_there_is_none(tmp_path: Path) -> None:
     assert last_run(tmp_path / "nowhere", "ec2") is None
 
 
-@pytest.mark.parametrize(("version", "holds"), [("1.2", True), ("1.1", False), ("", None)])
+@pytest.mark.parametrize(
+    ("version", "holds"), [("1.2", True), ("1.2+ds1", True), ("1.1", False), ("", None)]
+)
 def test_a_program_is_compared_with_its_pin(version: str, holds: bool | None) -> None:
     pins = {"prometheus": {"version": "1.2", "checksums": {"amd64": "a", "arm64": "b"}}}
-    (found,) = programs(
-        pins, "aarch64", {"prometheus": version}, {"/usr/local/bin/prometheus": "c"}, {}
-    )
+    files = {"/usr/local/bin/prometheus": "c"}
+    (found,) = programs(pins, "aarch64", {"prometheus": version}, files)
     assert (found["release_sha256"], found["file_sha256"]) == ("b", "c")
     assert found["holds"] is holds
 

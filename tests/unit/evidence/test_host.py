@@ -107,6 +107,11 @@ def test_checksums_and_errors_among_them() -> None:
     assert host.checksums(text) == {"/usr/local/bin/x": "a" * 64}
 
 
+def test_versions_and_what_else_a_program_says() -> None:
+    text = "prometheus, version 3.13.4 (branch: HEAD)\nsh: 1: /usr/local/bin/x: not found\n"
+    assert host.versions(text) == {"prometheus": "3.13.4"}
+
+
 def test_packages_that_are_installed() -> None:
     text = "grafana 13.2.3 installed\ndocker.io 26.1 not-installed\ndocker-ce\n"
     assert host.packages(text) == {"grafana": "13.2.3"}
