@@ -29,7 +29,7 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists the verbs in the order of a day."""
-        verbs = ["up", "deploy", "releases", "rollback", "status", "ssh", "down"]
+        verbs = ["up", "deploy", "releases", "rollback", "status", "report", "ssh", "down"]
         verbs += sorted(self.commands)
         return [verb for verb in verbs if self.get_command(ctx, verb)]
 

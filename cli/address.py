@@ -6,7 +6,7 @@ import os
 
 import click
 
-from cli import deploying
+from cli import deploying, evidence
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import become, call
@@ -42,6 +42,14 @@ def status(host: str, arguments: tuple[str, ...]) -> None:
     playbooks/verify.yml. The exit status is 1 where something does not work.
     """
     report.tell(host, _ssh(host), arguments)
+
+
+@address.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+@click.pass_obj
+def evidence_report(host: str, language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write(host, _ssh(host), language, no_run, arguments)
 
 
 @address.command(cls=Commanding)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import credentials as block
-from cli import deploying, paste
+from cli import deploying, evidence, paste
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import KEPT_CREDENTIALS, become, call, environment, only_told
@@ -105,6 +105,13 @@ def status(arguments: tuple[str, ...]) -> None:
     )
     if running and one.address:
         report.tell("ec2", SSH, arguments)
+
+
+@ec2.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write("ec2", SSH, language, no_run, arguments)
 
 
 @ec2.command(cls=Commanding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import deploying
+from cli import deploying, evidence
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import ask, become, call, only_told, testbed
@@ -50,6 +50,13 @@ def status(arguments: tuple[str, ...]) -> None:
     for name, address in _hosts().items():
         click.echo(f"{name}  running at {address}")
     report.tell("lab", SSH, arguments)
+
+
+@lab.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write("lab", SSH, language, no_run, arguments)
 
 
 @lab.command(cls=Commanding)

@@ -24,9 +24,9 @@ COMMANDS = [command for command, _ in HELP]
 
 
 def test_every_verb_is_there() -> None:
-    ec2 = [f"ec2 {verb}" for verb in ("credentials", "down", "ssh", "status", "up")]
+    ec2 = [f"ec2 {verb}" for verb in ("credentials", "down", "report", "ssh", "status", "up")]
     assert sorted(COMMANDS) == sorted(
-        ["", "up", "status", "ssh", "down", "run", "test", "ec2", *ec2]
+        ["", "up", "status", "report", "ssh", "down", "run", "test", "ec2", *ec2]
     )
 
 
