@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from cli import shared
 from cli import status as report
+from cli.hosts import Host
 from cli.passing import Commanding, Passing
 from cli.running import ask, become, call, only_told, testbed
 
@@ -17,6 +19,10 @@ def _hosts() -> dict[str, str]:
     if not found:
         raise click.ClickException("no stand-in host of this checkout runs\n-> ./lab up")
     return found
+
+
+def _login() -> tuple[str, ...]:
+    return ("ssh", "-F", ".lab/ssh_config", next(iter(_hosts())))
 
 
 @click.group()
@@ -55,7 +61,7 @@ def status(arguments: tuple[str, ...]) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
     """Open a shell on the stand-in host, or run one command there."""
-    become("ssh", "-F", ".lab/ssh_config", next(iter(_hosts())), *command)
+    become(*_login(), *command)
 
 
 @lab.command()
@@ -65,3 +71,6 @@ def down(every: bool, purge: bool) -> None:
     """Remove the stand-in host; with the last one, what served it."""
     options = [name for name, given in (("--all", every), ("--purge", purge)) if given]
     become(*testbed("down", *options))
+
+
+shared.add_to(lab, lambda: Host("lab", "./lab", _login))
