@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections import deque
@@ -196,9 +197,10 @@ def choose(
                 known = {one.service for one in there} | {
                     _short(unit) for unit in units if "*" not in unit
                 }
+                names = textwrap.indent(textwrap.fill(" ".join(sorted(known)), 76), "  ")
                 raise WrongError(
                     f"{name}: no container and no unit of this host has this name; there are\n"
-                    f"  {' '.join(sorted(known))}\n  and any unit of systemd (systemctl list-units)"
+                    f"{names}\n  and any unit of systemd (systemctl list-units)"
                 )
             asked.append(unit)
     return chosen, asked

@@ -21,7 +21,8 @@ def _hosts() -> dict[str, str]:
     return found
 
 
-def _login() -> tuple[str, ...]:
+def login() -> tuple[str, ...]:
+    """The command line that logs in to the stand-in host. Raises ClickException: none runs."""
     return ("ssh", "-F", ".lab/ssh_config", next(iter(_hosts())))
 
 
@@ -61,7 +62,7 @@ def status(arguments: tuple[str, ...]) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
     """Open a shell on the stand-in host, or run one command there."""
-    become(*_login(), *command)
+    become(*login(), *command)
 
 
 @lab.command()
@@ -73,4 +74,4 @@ def down(every: bool, purge: bool) -> None:
     become(*testbed("down", *options))
 
 
-shared.add_to(lab, lambda: Host("lab", "./lab", _login))
+shared.add_to(lab, lambda: Host("lab", "./lab", login))
