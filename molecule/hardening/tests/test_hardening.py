@@ -18,6 +18,7 @@ from tests.lab import Lab
 # The port that the scenario's play has limited, and the limit.
 PORT = 9100
 BURST = 1024 * 1024
+LAB = Lab(os.environ.get("LABSTACK_LAB", "molecule-hardening"))
 # Refuses everybody, as an exporter does.
 REFUSE = """\
 import http.server
@@ -49,18 +50,35 @@ def test_sshd_takes_no_passwords_where_nobody_has_one(host: Host) -> None:
 
 
 def test_who_has_a_password_keeps_it(host: Host) -> None:
-    lab = Lab("molecule-hardening")
     host.check_output("useradd --create-home teacher")
     host.check_output("usermod --password %s teacher", "$6$salt$hash")
     try:
-        run = lab.play(playbook="molecule/hardening/converge.yml")
+        run = LAB.play(playbook="molecule/hardening/converge.yml")
         assert run.status == 0, run.output[-4000:]
         assert sshd(host)["passwordauthentication"] == "yes"
     finally:
         host.check_output("userdel --remove teacher")
-        run = lab.play(playbook="molecule/hardening/converge.yml")
+        run = LAB.play(playbook="molecule/hardening/converge.yml")
     assert run.status == 0, run.output[-4000:]
     assert sshd(host)["passwordauthentication"] == "no"
+
+
+def test_settings_that_sshd_would_refuse_change_nothing(host: Host) -> None:
+    """Somebody else's file is at fault: an sshd with ours beside it would not start again."""
+    broken = "/etc/ssh/sshd_config.d/50-broken.conf"
+    ours = "/etc/ssh/sshd_config.d/10-labstack.conf"
+    before = host.file(ours).content_string
+    host.check_output("echo Nonsense yes > %s", broken)
+    try:
+        run = LAB.play(
+            "-e", "hardening_ssh_max_startups=50", playbook="molecule/hardening/converge.yml"
+        )
+    finally:
+        host.check_output("rm %s", broken)
+    assert run.status != 0
+    assert "Nonsense" in run.output
+    assert host.file(ours).content_string == before
+    assert sshd(host)["maxstartups"] == "30:30:60"
 
 
 def test_the_running_sshd_has_the_settings(host: Host) -> None:
@@ -122,7 +140,7 @@ def guess(address: str, size: int) -> int:
 
 @pytest.mark.usefixtures("service")
 def test_who_tries_passwords_is_slowed_down_and_the_host_itself_is_not(host: Host) -> None:
-    address = Lab("molecule-hardening").address
+    address = LAB.address
     # Somebody who reads metrics for a while.
     guess(address, BURST // 8)
     assert dropped(host) == 0
