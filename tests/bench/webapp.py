@@ -78,7 +78,8 @@ services:
     mem_limit: 512m
     volumes: ["{FOLDER}:/bench:ro"]
   apache:
-    volumes: ["{FOLDER}/httpd.conf:/usr/local/apache2/conf/httpd.conf:ro"]
+    command: [httpd-foreground, -f, {FOLDER}/httpd.conf]
+    volumes: ["{FOLDER}:{FOLDER}:ro"]
 """
 VARIANTS = {"baseline": BASELINE, "gunicorn": GUNICORN, "deployed": DEPLOYED}
 
@@ -136,19 +137,20 @@ def used(lab: Lab) -> dict[str, tuple[int, int]]:
 
 def prepare(lab: Lab) -> None:
     """Brings the variants' files and image to the host."""
-    conf = (ROOT / "app/apache/httpd.conf").read_text()
+    conf = (ROOT / "app/edge/httpd.conf").read_text()
     conf, found = re.subn(
-        r"^(ProxyPass / \S+).*$", r"\1 retry=0 disablereuse=On", conf, flags=re.MULTILINE
+        r"^( +ProxySet ).*$", r"\1retry=0 disablereuse=On", conf, flags=re.MULTILINE
     )
     if found != 1:
-        raise BenchError("app/apache/httpd.conf has not exactly one line `ProxyPass / ...`")
-    release = on_host(lab, "basename $(readlink /opt/webapp/current)").strip()
+        raise BenchError("app/edge/httpd.conf has not exactly one line `ProxySet ...`")
+    names = "sudo docker ps --filter label=com.docker.compose.service=flask-app --format {{.Image}}"
+    image = on_host(lab, names).strip()
     files = {
         "httpd.conf": conf,
         "webapp_baseline.py": (HERE / "webapp_baseline.py").read_text(),
         "requirements.txt": (HERE / "webapp_gunicorn.txt").read_text(),
         "Dockerfile": (
-            f"FROM labstack/flask-app:{release}\nUSER 0\nCOPY requirements.txt .\n"
+            f"FROM {image}\nUSER 0\nCOPY requirements.txt .\n"
             "RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check"
             " --require-hashes --requirement requirements.txt\nUSER 10001:10001\n"
         ),

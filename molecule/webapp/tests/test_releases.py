@@ -110,7 +110,7 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
     assert result.returncode != 0
     assert "flask-app: " in result.stdout
     assert "RuntimeError: broken on purpose" in result.stdout
-    assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
+    assert f"The release before, {before.rpartition('/')[2]}, serves on." in result.stdout
     assert current(host) == before
     assert '"database":"ok"' in readyz(host)
 
@@ -153,7 +153,7 @@ def test_a_release_whose_migration_fails_leaves_the_one_before_serving(
     assert result.returncode != 0
     assert "The migration failed" in result.stdout
     assert "no_such_table" in result.stdout
-    assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
+    assert f"The release before, {before.rpartition('/')[2]}, serves on." in result.stdout
     assert current(host) == before
     # Flask's container was not touched.
     assert containers(host)["flask-app"] == flask

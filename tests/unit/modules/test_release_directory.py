@@ -181,7 +181,7 @@ def test_a_checkout_becomes_a_release_without_what_is_left_out(
 
 
 def test_both_ways_leave_out_the_same() -> None:
-    assert set(release_directory.LEFT_OUT) == source_archive.LEFT_OUT
+    assert release_directory.LEFT_OUT == source_archive.LEFT_OUT
 
 
 def test_a_missing_checkout_is_told(release: Release, tmp_path: Path) -> None:

@@ -37,8 +37,23 @@ def test_the_defaults_are_those_of_compose_yaml() -> None:
     assert {name: written[name] for name in defaults} == defaults
 
 
+def test_a_tag_stands_for_what_an_image_is_made_of() -> None:
+    written = environment(webapp_python_tag="3.13-slim", webapp_python_digest="sha256:ab")
+    assert written["WEBAPP_FLASK_TAG"] == "%(flask+3.13-slim@sha256:ab)s"
+    # A release that comes back has what it ran on.
+    kept = evaluate("webapp", "__webapp_kept_settings")
+    assert set(kept) == {
+        f"WEBAPP_{name}"
+        for name in (
+            "APACHE_TAG", "APACHE_VERSION", "HTTPD_TAG", "HTTPD_VERSION", "FLASK_TAG",
+            "FLASK_VERSION", "PYTHON_TAG", "PYTHON_VERSION", "MYSQL_TAG", "MYSQL_VERSION",
+        )
+    }  # fmt: skip
+
+
 def test_a_version_counts_for_the_containers_that_have_the_secret() -> None:
-    secrets = {name: service["secrets"] for name, service in COMPOSE["services"].items()}
+    services = COMPOSE["services"].items()
+    secrets = {name: service.get("secrets", []) for name, service in services}
     assert VARS["__webapp_mysql_secrets"] == secrets["mysql"]
     # Flask's container tells whether the migration has run for the secrets of now.
     migration = set(secrets["migrate"]) - set(secrets["mysql"])
@@ -101,7 +116,7 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         log="\x1b[2Kmysql-1  | the reason",
     )
     assert "mysql: exited (1)" in text
-    assert "apache" not in text.split("Last lines")[0].split("Compose said")[1]
+    assert "apache" not in text.split("Last lines")[0].split("What failed")[1]
     assert "\nmysql-1  | the reason" in text
     assert "sudo docker compose logs mysql" in text
 
@@ -155,7 +170,7 @@ def test_a_failed_build_is_told() -> None:
             {"__webapp_back": {"failed": True}},
             "the application is down",
         ),
-        ({}, {"__webapp_back": {"failed": False}}, "ba9876543210, serves again"),
+        ({}, {"__webapp_back": {"failed": False}}, "ba9876543210, serves on"),
         ({}, {"__webapp_back": {"failed": True}}, "the application is down"),
     ],
 )
