@@ -178,7 +178,10 @@ def test_too_little_memory_is_told_and_the_settings_before_come_back(host: Host)
     before = current(host)
     result = converge(webapp_mysql_memory="32m", webapp_start_timeout=60)
     assert result.returncode != 0
-    assert "Likely cause: mysql was killed because it reached its memory limit" in result.stdout
+    assert (
+        "Likely cause: mysql was killed, most likely because it reached its memory limit (OOM)"
+        in result.stdout
+    )
     assert "webapp_mysql_memory: " in result.stdout
     assert "serves again with the settings that it had before" in result.stdout
     assert current(host) == before
