@@ -44,13 +44,20 @@ options:
     suboptions:
       path:
         description:
-          - The directory that holds C(compose.yaml). What the lookup leaves out is left out here.
+          - The directory that holds the Compose file.
         type: path
         required: true
       commit:
         description: The commit that is checked out. Its first 12 digits are the release's name.
         type: str
         required: true
+  leave_out:
+    description:
+      - Names of files and directories of O(checkout) that are no part of the release, with C(*).
+        By default what the lookup leaves out.
+    type: list
+    elements: str
+    default: [".*", tests, secrets, tls, __pycache__]
   settings:
     description:
       - Content of its C(.env), which Compose reads. C(%s) stands for the release's name,
@@ -115,6 +122,10 @@ current:
   description: Name of the release that the link led to before; empty without a link.
   returned: success
   type: str
+compose:
+  description: The name of its Compose file; empty where check mode has not unpacked it.
+  returned: V(state=present)
+  type: str
 settings:
   description: The variables of its C(.env).
   returned: V(state=present)
@@ -124,6 +135,12 @@ superfluous:
   returned: V(state=present)
   type: list
   elements: str
+former_settings:
+  description:
+    - What C(.env) of the current release held before this task changed it, so that a failure can
+      bring it back. Empty where nothing was changed, or where another release serves.
+  returned: V(state=present)
+  type: str
 removed:
   description: Releases and images that are (would be) removed.
   returned: success
@@ -142,12 +159,12 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+from ..module_utils.host_files import (
     Attributes,
     replace,
     sweep,
@@ -161,7 +178,9 @@ NAME = re.compile(r"[0-9a-f]{12}")
 # In settings: %(flask+3.13-slim)s
 DIGEST = re.compile(r"%\(([\w./-]+)(?:\+([^)]*))?\)s")
 # As the lookup source_archive leaves out.
-LEFT_OUT = ("tests", "secrets", "tls", "__pycache__")
+LEFT_OUT = (".*", "tests", "secrets", "tls", "__pycache__")
+# In the order in which Compose looks for them.
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 # A container that is just going away holds its image for a moment; the engine answers within this.
 DOCKER_TIMEOUT_S = 120
 
@@ -193,7 +212,7 @@ class Releases:
         """Make a release: `fill` gets an empty directory, which takes the name when it is complete.
 
         Raises:
-            ReleaseError: what `fill` made has no compose.yaml.
+            ReleaseError: what `fill` made has no Compose file.
             OSError: it cannot be written.
         """
         self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -202,8 +221,8 @@ class Releases:
         temporary.mkdir(mode=0o700)
         try:
             fill(temporary)
-            if not (temporary / "compose.yaml").is_file():
-                raise ReleaseError("it has no compose.yaml")
+            if not compose_file(temporary):
+                raise ReleaseError(f"it has none of {', '.join(COMPOSE_FILES)}")
             _to_disk(temporary)
             temporary.chmod(0o755)
             temporary.rename(self.directory / name)
@@ -255,6 +274,11 @@ class Releases:
         shutil.rmtree(temporary)
 
 
+def compose_file(directory: Path) -> str:
+    """Return the name of the Compose file that Compose itself would take, or an empty text."""
+    return next((name for name in COMPOSE_FILES if (directory / name).is_file()), "")
+
+
 def _to_disk(directory: Path) -> None:
     """Bring a tree to the disk: after a power cut a release must not be full of empty files."""
     for parent, _, files in os.walk(directory):
@@ -267,15 +291,24 @@ def _to_disk(directory: Path) -> None:
         sync_directory(Path(parent))
 
 
-def settle(file: Path, content: str, check: bool) -> bool:
-    """Give a file a content, readable for all; return whether that changes it. Raises OSError."""
-    wanted = Attributes.own(0o644)
+def settle(file: Path, content: str, check: bool) -> tuple[bool, str]:
+    """Give a file a content, readable for all.
+
+    Returns:
+        Whether that changes it, and the content that it had before where that was another one.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    wanted, former = Attributes.own(0o644), ""
     with suppress(FileNotFoundError):
-        if file.read_text() == content and Attributes.of(file.lstat()) == wanted:
-            return False
+        before = file.read_text()
+        if before == content and Attributes.of(file.lstat()) == wanted:
+            return False, ""
+        former = before if before != content else ""
     if not check:
         replace(write_temporary(file.parent, [content.encode()], wanted), file)
-    return True
+    return True, former
 
 
 def settings_of(content: str) -> dict[str, str]:
@@ -346,11 +379,9 @@ def unpack(archive: str, digest: str, target: Path) -> None:
             path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
-def copy(checkout: Path, target: Path) -> None:
+def copy(checkout: Path, target: Path, leave_out: Sequence[str] = LEFT_OUT) -> None:
     """Copy a checked out directory into an empty one. Raises OSError (shutil.Error)."""
-    shutil.copytree(
-        checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *LEFT_OUT)
-    )
+    shutil.copytree(checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*leave_out))
 
 
 class Images:
@@ -426,10 +457,11 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             name,
             (lambda target: unpack(source["archive"], digest, target))
             if source
-            else (lambda target: copy(Path(checkout["path"]), target)),
+            else (lambda target: copy(Path(checkout["path"]), target, module.params["leave_out"])),
         )
     release = releases.directory / name
-    settings = module.params["settings"]
+    settings, content, former = module.params["settings"], "", ""
+    current = releases.current()
     # What check mode has not unpacked has no digests.
     if settings is not None and release.is_dir():
         if not module.check_mode:
@@ -437,9 +469,8 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         content = render(settings, name, release)
         if not (source or checkout):
             content = keep(content, release / ".env", module.params["kept_settings"])
-        changed |= settle(release / ".env", content, module.check_mode)
-    else:
-        content = ""
+        settled, former = settle(release / ".env", content, module.check_mode)
+        changed |= settled
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"
@@ -447,10 +478,12 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         changed=changed,
         name=name,
         path=str(release),
-        current=releases.current(),
+        current=current,
+        former_settings=former if name == current else "",
         removed=[],
         settings=settings_of(content),
         superfluous=releases.old(module.params["keep"], name),
+        compose=compose_file(release),
     )
 
 
@@ -514,6 +547,7 @@ def main() -> None:
                     "commit": {"required": True},
                 },
             },
+            "leave_out": {"type": "list", "elements": "str", "default": list(LEFT_OUT)},
             "settings": {},
             "kept_settings": {"type": "list", "elements": "str", "default": []},
             "name": {},
