@@ -14,6 +14,8 @@ from cli.running import ROOT, call, environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cli.hosts import Host
+
 BUNDLED = "webapp"
 
 
@@ -43,13 +45,8 @@ def table(output: str) -> str:
     return "\n\n".join(f"{host}\n{text}" for host, text in tables.items())
 
 
-def add(group: click.Group, host: Callable[[], str]) -> None:
-    """Gives a group of verbs those of a release.
-
-    Args:
-        group: the verbs of one kind of host.
-        host: returns the host, as `environment` takes it.
-    """
+def add_to(group: click.Group, host: Callable[[], Host]) -> None:
+    """Gives a host's group of verbs those of a release."""
 
     @group.command()
     @click.option("--app", default=BUNDLED, help="The application (default: webapp).")
@@ -64,7 +61,7 @@ def add(group: click.Group, host: Callable[[], str]) -> None:
         given = ["-e", f"deploy_application={app}"]
         if version:
             given += ["-e", f"deploy_version={version}", "-e", f"webapp_version={version}"]
-        call("ansible-playbook", "playbooks/deploy.yml", *given, *arguments, host=host())
+        call("ansible-playbook", "playbooks/deploy.yml", *given, *arguments, host=host().name)
 
     @group.command()
     @click.argument("release", required=False)
@@ -76,7 +73,7 @@ def add(group: click.Group, host: Callable[[], str]) -> None:
         fetched. The tables stay as they are.
         """
         given = ["-e", f"rollback_release={release}"] if release else []
-        call("ansible-playbook", "playbooks/rollback.yml", *given, *arguments, host=host())
+        call("ansible-playbook", "playbooks/rollback.yml", *given, *arguments, host=host().name)
 
     @group.command()
     def releases() -> None:
@@ -84,7 +81,7 @@ def add(group: click.Group, host: Callable[[], str]) -> None:
         done = subprocess.run(
             ["ansible-playbook", "playbooks/releases.yml"],
             cwd=ROOT,
-            env=environment(host()) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+            env=environment(host().name) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
             capture_output=True,
             text=True,
             check=False,
