@@ -53,9 +53,9 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
     @click.option("--version", help="A branch, tag or commit instead of what stands here now.")
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG...]")
     def deploy(app: str, version: str | None, arguments: tuple[str, ...]) -> None:
-        """Bring the application to a host that has the stack.
+        """Bring the application to the host.
 
-        People's requests are answered all the while. A release that does not become healthy, or
+        It has the stack already (up). People's requests are answered all the while. A release that does not become healthy, or
         fails its checks, leaves the one before serving. Arguments after -- go to ansible-playbook.
         """
         given = ["-e", f"deploy_application={app}"]
@@ -67,9 +67,9 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
     @click.argument("release", required=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG...]")
     def rollback(release: str | None, arguments: tuple[str, ...]) -> None:
-        """Go back to the release that served before, or to RELEASE.
+        """Go back to an earlier release.
 
-        It is one that the host still has (./lab releases), with its images: nothing is built or
+        To the one that served before, or to RELEASE. It is one that the host still has (./lab releases), with its images: nothing is built or
         fetched. The tables stay as they are.
         """
         given = ["-e", f"rollback_release={release}"] if release else []
@@ -77,7 +77,10 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
 
     @group.command()
     def releases() -> None:
-        """Show who deployed what and when, and which releases the host keeps."""
+        """Show who deployed what and when.
+
+        And which releases the host keeps, for rollback.
+        """
         done = subprocess.run(
             ["ansible-playbook", "playbooks/releases.yml"],
             cwd=ROOT,
