@@ -55,8 +55,9 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
     def deploy(app: str, version: str | None, arguments: tuple[str, ...]) -> None:
         """Bring the application to the host.
 
-        It has the stack already (up). People's requests are answered all the while. A release that does not become healthy, or
-        fails its checks, leaves the one before serving. Arguments after -- go to ansible-playbook.
+        The host has the stack already (up). People's requests are answered all the while. A
+        release that does not become healthy, or fails its checks, leaves the one before serving.
+        Arguments after -- go to ansible-playbook.
         """
         given = ["-e", f"deploy_application={app}"]
         if version:
@@ -69,8 +70,8 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
     def rollback(release: str | None, arguments: tuple[str, ...]) -> None:
         """Go back to an earlier release.
 
-        To the one that served before, or to RELEASE. It is one that the host still has (./lab releases), with its images: nothing is built or
-        fetched. The tables stay as they are.
+        To the one that served before, or to RELEASE: one that the host still has (./lab releases),
+        with its images. Nothing is built or fetched, and the tables stay as they are.
         """
         given = ["-e", f"rollback_release={release}"] if release else []
         call("ansible-playbook", "playbooks/rollback.yml", *given, *arguments, host=host().name)
