@@ -178,11 +178,12 @@ class Deployments:
 
     def note(self, entry: dict[str, Any]) -> None:
         """Add a line to the log. Raises OSError."""
-        descriptor = os.open(
-            self.root / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
-        )
+        log = self.root / LOG
+        whole = not log.exists() or log.read_bytes()[-1:] in (b"", b"\n")
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "w") as stream:
-            stream.write(json.dumps(entry) + "\n")
+            # One that was cut short, by a power cut, has no end.
+            stream.write(f"{'' if whole else chr(10)}{json.dumps(entry)}\n")
             stream.flush()
             os.fsync(descriptor)
 
