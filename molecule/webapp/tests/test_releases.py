@@ -108,7 +108,8 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
     server.write_text('raise RuntimeError("broken on purpose")\n')
     result = converge(webapp_source=str(sources))
     assert result.returncode != 0
-    assert "flask-app: " in result.stdout
+    assert "webapp-flask-app-" in result.stdout
+    assert "State: " in result.stdout
     assert "RuntimeError: broken on purpose" in result.stdout
     assert f"The release before, {before.rpartition('/')[2]}, serves on." in result.stdout
     assert current(host) == before
