@@ -58,10 +58,10 @@ def run(run_module: RunModule, root: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def test_the_second_one_is_told_who_has_the_lock(run: Run, root: Path) -> None:
-    first = run("begun", who="ana@laptop", version="v1")
+    first = run("begun", who="ana@laptop", version="v1", run="laptop:123")
     assert (first["held"], first["holder"]) == (True, "")
     second = run("begun", who="berta@desk", wait=0)
-    assert second["held"] is False
+    assert (second["held"], second["holder_run"]) == (False, "laptop:123")
     assert second["holder"].startswith("ana@laptop since 20")
     assert second["holder"].endswith("(v1)")
     late = run("begun", who="berta@desk", wait=1)
