@@ -90,7 +90,8 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
     server.write_text('raise RuntimeError("broken on purpose")\n')
     result = play(webapp_source=str(sources))
     assert result.status != 0
-    assert "flask-app: " in result.output
+    assert "webapp-flask-app-" in result.output
+    assert "State: " in result.output
     assert "RuntimeError: broken on purpose" in result.output
     assert f"The release before, {before.rpartition('/')[2]}, serves on." in result.output
     assert current(host) == before
