@@ -15,6 +15,11 @@ from cli.passing import Commanding, Passing
 from cli.running import become, need_test_tools
 
 HELP = ["-h", "--help"]
+# In the order of a day.
+VERBS = (
+    *("up", "deploy", "releases", "rollback"),
+    *("status", "report", "open", "passwords", "logs", "ssh", "down"),
+)
 # What the hosts' verbs do not speak to.
 HOSTLESS = ("test", "ec2")
 
@@ -29,8 +34,7 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists the verbs in the order of a day."""
-        verbs = ["up", "deploy", "releases", "rollback", "status", "ssh", "down"]
-        verbs += sorted(self.commands)
+        verbs = [*VERBS, *sorted(self.commands)]
         return [verb for verb in verbs if self.get_command(ctx, verb)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import docker
 import requests
 
+from cli.waiting import waiting
 from testbed import engine, host, images, mirror, upstream
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def _alone() -> Iterator[None]:
     """One build at a time, whichever checkout, user or Molecule scenario asks for it."""
     lock = _lock()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with waiting("testbed: waiting for another checkout's turn to end", sys.stderr):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
         os.close(lock)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import yaml
 
+from cli.waiting import waiting
 from testbed import images
 
 if TYPE_CHECKING:
@@ -110,17 +111,20 @@ def _image(client: docker.DockerClient) -> str:
         return reference
     static.ensure(client)
     built = {short: recipe.ensure(client) for short, recipe in recipes.items()}
-    print(f"testbed: filling {reference} ...", flush=True)
-    container = client.containers.run(
-        static.reference, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)}
-    )
+    with waiting(f"testbed: filling {reference}"):
+        _fill(client, static.reference, built, reference)
+    return reference
+
+
+def _fill(client: docker.DockerClient, static: str, built: dict[str, str], reference: str) -> None:
+    """Puts the built images into the registry of a mirror, and keeps that as an image."""
+    container = client.containers.run(static, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)})
     try:
         _push(client, container, {built[short]: name for short, name in REGISTRY_IMAGES.items()})
         repository, tag = reference.split(":")
         container.commit(repository, tag)
     finally:
         container.remove(force=True)
-    return reference
 
 
 def upstream_image(client: docker.DockerClient, short: str) -> str:

@@ -19,7 +19,8 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.labstack.stack.plugins.module_utils.http import (
+
+from ..module_utils.http import (
     REDIRECTS,
     Client,
     HttpError,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.labstack.stack.plugins.module_utils.applications import plan, read
-from ansible_collections.labstack.stack.plugins.module_utils.problems import report
+
+from ..module_utils.applications import plan, read
+from ..module_utils.problems import report
 
 DOCUMENTATION = r"""
 name: application_plan

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.labstack.stack.plugins.module_utils.applications import (
+from ..module_utils.applications import (
     check_places,
     check_settings,
 )
-from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem, report
+from ..module_utils.problems import Problem, report
 
 DOCUMENTATION = r"""
 name: invalid_applications

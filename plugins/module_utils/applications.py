@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem
+from .problems import Problem
 
 Json = dict[str, Any]
 

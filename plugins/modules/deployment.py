@@ -99,7 +99,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+
+from ..module_utils.host_files import (
     Attributes,
     make_directory,
 )

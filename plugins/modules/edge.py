@@ -92,12 +92,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.containers import (
+
+from ..module_utils.containers import (
     Container,
     Engine,
     EngineError,
 )
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+from ..module_utils.host_files import (
     Attributes,
     make_directory,
     replace,

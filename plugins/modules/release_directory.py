@@ -135,6 +135,12 @@ superfluous:
   returned: V(state=present)
   type: list
   elements: str
+former_settings:
+  description:
+    - What C(.env) of the current release held before this task changed it, so that a failure can
+      bring it back. Empty where nothing was changed, or where another release serves.
+  returned: V(state=present)
+  type: str
 removed:
   description: Releases and images that are (would be) removed.
   returned: success
@@ -158,7 +164,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+
+from ..module_utils.host_files import (
     Attributes,
     replace,
     sweep,
@@ -285,15 +292,24 @@ def _to_disk(directory: Path) -> None:
         sync_directory(Path(parent))
 
 
-def settle(file: Path, content: str, check: bool) -> bool:
-    """Give a file a content, readable for all; return whether that changes it. Raises OSError."""
-    wanted = Attributes.own(0o644)
+def settle(file: Path, content: str, check: bool) -> tuple[bool, str]:
+    """Give a file a content, readable for all.
+
+    Returns:
+        Whether that changes it, and the content that it had before where that was another one.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    wanted, former = Attributes.own(0o644), ""
     with suppress(FileNotFoundError):
-        if file.read_text() == content and Attributes.of(file.lstat()) == wanted:
-            return False
+        before = file.read_text()
+        if before == content and Attributes.of(file.lstat()) == wanted:
+            return False, ""
+        former = before if before != content else ""
     if not check:
         replace(write_temporary(file.parent, [content.encode()], wanted), file)
-    return True
+    return True, former
 
 
 def settings_of(content: str) -> dict[str, str]:
@@ -445,7 +461,8 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             else (lambda target: copy(Path(checkout["path"]), target, module.params["leave_out"])),
         )
     release = releases.directory / name
-    settings = module.params["settings"]
+    settings, content, former = module.params["settings"], "", ""
+    current = releases.current()
     # What check mode has not unpacked has no digests.
     if settings is not None and release.is_dir():
         if not module.check_mode:
@@ -453,9 +470,8 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         content = render(settings, name, release)
         if not (source or checkout):
             content = keep(content, release / ".env", module.params["kept_settings"])
-        changed |= settle(release / ".env", content, module.check_mode)
-    else:
-        content = ""
+        settled, former = settle(release / ".env", content, module.check_mode)
+        changed |= settled
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"
@@ -463,7 +479,8 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         changed=changed,
         name=name,
         path=str(release),
-        current=releases.current(),
+        current=current,
+        former_settings=former if name == current else "",
         removed=[],
         settings=settings_of(content),
         superfluous=releases.old(module.params["keep"], name),

@@ -174,7 +174,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.containers import (
+
+from ..module_utils.containers import (
     HASH,
     IMAGE,
     SERVICE,
@@ -183,7 +184,7 @@ from ansible_collections.labstack.stack.plugins.module_utils.containers import (
     EngineError,
     Project,
 )
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+from ..module_utils.host_files import (
     Attributes,
     make_directory,
     replace,

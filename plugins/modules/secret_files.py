@@ -107,13 +107,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
-    Attributes,
-    make_directory,
-    replace,
-    sweep,
-    write_temporary,
-)
+
+from ..module_utils.host_files import Attributes, make_directory, replace, sweep, write_temporary
 
 _ALPHABET = string.ascii_letters + string.digits
 # 12 characters of 62 are 71 bits: below that, an offline guess of a leaked hash is within reach.

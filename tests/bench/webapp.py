@@ -11,7 +11,7 @@ through Apache. Measured are /healthz, one product (a SELECT by primary key) and
 Prints requests a second, latency, refused requests, processor time a request, and memory: medians
 of the rounds. Other load on the machine changes all but the processor time; `load` is printed, and
 figures of different runs compare only when both were calm. With --attack SECONDS: what many and
-slow clients do to it instead (tests/load.py).
+slow clients and slow bodies do to it instead (tests/load.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import ROOT, Lab
-from tests.load import attack, latency, settled, states
+from tests.load import BODIES, attack, latency, settled, slow_bodies, states
 
 HERE = Path(__file__).parent
 SERVICES = ("flask-app", "apache", "mysql")
@@ -249,6 +249,9 @@ def withstand(lab: Lab, seconds: int) -> None:
     print(
         f"answers as before ({normal * 1e3:.0f} ms) after {settled(lab.address, normal, 60):.1f} s"
     )
+    print(f"{'no slow bodies':16}" + slow_bodies(lab.address, seconds, "length", slow=0).table())
+    for kind in BODIES:
+        print(f"{kind:16}" + slow_bodies(lab.address, seconds, kind).table())
     after = states(lambda command: on_host(lab, f"sudo {command}"))
     print("containers: " + ("as before" if after == before else f"{before} -> {after}"))
     print("memory, MiB: " + "   ".join(f"{n} {m / 2**20:.0f}" for n, (_, m) in used(lab).items()))

@@ -10,8 +10,8 @@ import socket
 import ssl
 import subprocess
 import tarfile
-import time
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path

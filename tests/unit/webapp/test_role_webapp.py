@@ -158,8 +158,18 @@ def test_a_failed_build_is_told() -> None:
 @pytest.mark.parametrize(
     ("release", "more", "words"),
     [
-        ({"current": ""}, {}, "No other release was serving"),
-        ({"current": "0123456789ab"}, {}, "No other release was serving"),
+        ({"current": ""}, {}, "No other release and no other settings were in use"),
+        ({"current": "0123456789ab"}, {}, "No other release and no other settings were in use"),
+        (
+            {"current": "0123456789ab", "former_settings": "X=1\n"},
+            {"__webapp_back": {"failed": False}},
+            "serves again with the settings that it had before",
+        ),
+        (
+            {"current": "0123456789ab", "former_settings": "X=1\n"},
+            {"__webapp_back": {"failed": True}},
+            "the application is down",
+        ),
         ({}, {"__webapp_back": {"failed": False}}, "ba9876543210, serves on"),
         ({}, {"__webapp_back": {"failed": True}}, "the application is down"),
     ],
@@ -168,5 +178,5 @@ def test_it_is_told_what_serves_now(
     release: dict[str, str], more: dict[str, Any], words: str
 ) -> None:
     whole = {"name": "0123456789ab", "path": "/opt/webapp/releases/0123456789ab"}
-    whole |= {"current": "ba9876543210"} | release
+    whole |= {"current": "ba9876543210", "former_settings": ""} | release
     assert words in failure(service("mysql", "exited"), __webapp_release=whole, **more)
