@@ -72,6 +72,7 @@ def test_a_module_has_its_reference() -> None:
     assert re.search(r"^\| `unit\.template` \|", page, re.MULTILINE)
     # Ansible's own markup has become Markdown's.
     assert not re.search(r"\b[OVMCE]\(", page)
+    assert "\\," not in page
     # A cell's own | does not end it.
     for row in re.findall(r"^\|.*\|$", page, re.MULTILINE):
         assert len(re.findall(r"(?<!\\)\|", row)) in (4, 5), row
