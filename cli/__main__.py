@@ -16,7 +16,10 @@ from cli.running import become, need_test_tools
 
 HELP = ["-h", "--help"]
 # In the order of a day.
-VERBS = ("up", "status", "open", "passwords", "logs", "ssh", "down")
+VERBS = (
+    *("up", "deploy", "releases", "rollback"),
+    *("status", "report", "open", "passwords", "logs", "ssh", "down"),
+)
 # What the hosts' verbs do not speak to.
 HOSTLESS = ("test", "ec2")
 

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from cli import shared
+from cli import deploying, evidence, shared
 from cli import status as report
 from cli.hosts import Host
 from cli.passing import Commanding, Passing
@@ -59,6 +59,14 @@ def status(host: str, arguments: tuple[str, ...]) -> None:
     report.tell(host, _ssh(host), arguments)
 
 
+@address.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+@click.pass_obj
+def evidence_report(host: str, language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write(host, _ssh(host), language, no_run, arguments)
+
+
 @address.command(cls=Commanding)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 @click.pass_obj
@@ -67,4 +75,5 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
     become(*_login(host), *command)
 
 
+deploying.add(address, lambda: str(click.get_current_context().obj))
 shared.add_to(address, _host)

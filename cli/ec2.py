@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import credentials as block
-from cli import paste, shared
+from cli import deploying, evidence, paste, shared
 from cli import status as report
 from cli.hosts import Host
 from cli.passing import Commanding, Passing
@@ -112,6 +112,13 @@ def status(arguments: tuple[str, ...]) -> None:
         report.tell("ec2", SSH, arguments)
 
 
+@ec2.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write("ec2", SSH, language, no_run, arguments)
+
+
 @ec2.command(cls=Commanding)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
@@ -140,4 +147,5 @@ def down(terminate: bool, yes: bool) -> None:
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
 
 
+deploying.add(ec2, lambda: "ec2")
 shared.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import shared
+from cli import deploying, evidence, shared
 from cli import status as report
 from cli.hosts import Host
 from cli.passing import Commanding, Passing
@@ -58,6 +58,13 @@ def status(arguments: tuple[str, ...]) -> None:
     report.tell("lab", SSH, arguments)
 
 
+@lab.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write("lab", SSH, language, no_run, arguments)
+
+
 @lab.command(cls=Commanding)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
@@ -74,4 +81,5 @@ def down(every: bool, purge: bool) -> None:
     become(*testbed("down", *options))
 
 
+deploying.add(lab, lambda: "lab")
 shared.add_to(lab, lambda: Host("lab", "./lab", login))

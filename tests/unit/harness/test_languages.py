@@ -13,6 +13,8 @@ from tests.unit.conftest import ROOT
 PAIRS = {
     "README.md": "README.es.md",
     "docs/document.md": "docs/documento.es.md",
+    "docs/dashboards.md": "docs/es/dashboards.md",
+    "docs/report.md": "docs/es/report.md",
     "docs/guide.md": "docs/es/guide.md",
     "docs/where.md": "docs/es/where.md",
     "docs/runbooks.md": "docs/es/runbooks.md",
