@@ -99,6 +99,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils.host_files import (
     Attributes,
     make_directory,

@@ -174,6 +174,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils.containers import (
     HASH,
     IMAGE,
