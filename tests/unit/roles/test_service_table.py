@@ -182,7 +182,7 @@ def test_exporters_are_brought_and_taken_off_as_the_table_says() -> None:
     (play,) = yaml.safe_load((REPOSITORY / "playbooks" / "teardown.yml").read_text())
     order = evaluate("journald", str(play["tasks"][0]["loop"]).strip()[2:-2])
     roles = {path.parent.parent.name for path in ROLES.glob("*/tasks/teardown.yml")}
-    # What brings the others is taken off by each; `applications` takes off each application.
+    # What brings the others is taken off by each of them; each application by `applications`.
     assert set(order) == roles - {"application"}
     assert order.index("blackbox_exporter") < order.index("container_metrics")
 
