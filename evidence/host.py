@@ -134,7 +134,8 @@ def units(shown: str, security: str) -> list[dict[str, Any]]:
                 "protect_system": said.get("ProtectSystem", ""),
                 "private_devices": said.get("PrivateDevices", "") == "yes",
                 "no_new_privileges": said.get("NoNewPrivileges", "") == "yes",
-                "system_calls": bool(said.get("SystemCallFilter", "")),
+                # "~" alone forbids no call.
+                "system_calls": said.get("SystemCallFilter", "") not in ("", "~"),
                 "exposure": exposed.get(said["Id"]),
                 # A oneshot that a timer runs rests most of the time.
                 "holds": said.get("ActiveState") in ("active", "activating")

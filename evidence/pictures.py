@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DESK = (1280, 800)
 PHONE = (390, 844)
-TALLEST = 2400  # pixels of a long page
+TALLEST = 1800  # pixels of a long page
 TIMEOUT = 15_000  # milliseconds for a page
 # Milliseconds for what a page asks for after it is there, as Grafana does for its panels.
 SETTLED = 6_000

@@ -91,6 +91,9 @@ def test_units_are_read_with_their_exposure() -> None:
     assert (prometheus["memory"], prometheus["memory_limit"]) == (85073920, 268435456)
     assert prometheus["exposure"] == 1.1
     assert prometheus["holds"]
+    assert prometheus["system_calls"]
+    _, free = host.units(SHOWN.replace("Filter=read write", "Filter=~"), "")
+    assert not free["system_calls"]
     # A timer runs it, and it has ended well.
     assert (timed["unit"], timed["holds"]) == ("container_metrics.service", True)
     assert (timed["memory"], timed["memory_limit"], timed["exposure"]) == (None, None, None)
