@@ -72,6 +72,11 @@ def test_the_page_is_whole_and_needs_no_other_file(language: str, document: dict
     html = rendered(document | {"language": language})
     assert html.startswith("<!doctype html>")
     assert f'<html lang="{language}">' in html
+    # Neither Ansible's templates nor ours, unfilled.
+    assert "{{" not in html
+    assert not re.search(
+        r">[^<]*\{\w+\}", re.sub(r"<(style|pre|code).*?</\1>", "", html, flags=re.S)
+    )
     found = read(html)
     assert found.wrong == []
     assert [name for name in found.open if name != "html"] == []
