@@ -16,9 +16,8 @@ _COLORS = {
     "#030303": ("var(--rule)", "#d8dee6"),
     "#040404": ("var(--accent)", "#1f5fae"),
     "#050505": ("var(--bad)", "#b3261e"),
-    "#060606": ("var(--paper)", "#ffffff"),
 }
-_INK, _MUTED, _RULE, _ACCENT, _BAD, _PAPER = _COLORS
+_INK, _MUTED, _RULE, _ACCENT, _BAD = _COLORS
 
 
 def draw(metric: Mapping[str, Any], words: Mapping[str, str]) -> str:
@@ -67,8 +66,6 @@ def draw(metric: Mapping[str, Any], words: Mapping[str, str]) -> str:
             va="bottom",
             color=_BAD,
             fontsize=7,
-            # Where the curve runs behind it, it can still be read.
-            bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1.5},
         )
         axes.set_ylim(0, 100)
         axes.set_yticks(range(0, 101, 25), [f"{mark} %" for mark in range(0, 101, 25)])

@@ -105,6 +105,12 @@ def test_a_service_that_is_down_does_not_hold() -> None:
     assert not unit["holds"]
 
 
+def test_a_degraded_host_names_what_failed() -> None:
+    said = {"state": "degraded\n", "failed": "certbot.service loaded failed failed Renew\n"}
+    assert host.system(said)["state"] == "degraded: certbot.service"
+    assert host.system({"state": "running\n", "failed": ""})["state"] == "running"
+
+
 def test_checksums_and_errors_among_them() -> None:
     text = f"{'a' * 64}  /usr/local/bin/x\nsha256sum: /nowhere: No such file\n"
     assert host.checksums(text) == {"/usr/local/bin/x": "a" * 64}
