@@ -9,6 +9,7 @@ import sys
 import click
 
 from cli.address import address
+from cli.backup import backups
 from cli.ec2 import ec2
 from cli.lab import lab
 from cli.passing import Commanding, Passing
@@ -29,7 +30,16 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists the verbs in the order of a day."""
-        verbs = ["up", "status", "ssh", "down", *sorted(self.commands)]
+        verbs = [
+            "up",
+            "status",
+            "ssh",
+            "backup",
+            "restore",
+            "drill",
+            "down",
+            *sorted(self.commands),
+        ]
         return [verb for verb in verbs if self.get_command(ctx, verb)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -110,6 +120,7 @@ def run(host: str | None, command: tuple[str, ...]) -> None:
 
 
 cli.add_command(ec2)
+cli.add_command(backups)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from cli import backup
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import become, call
@@ -54,3 +55,6 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
         *(("-i", key) if key else ()),
         *("-l", os.environ.get("EC2_USER") or "ubuntu", host, *command),
     )
+
+
+backup.add_verbs(address, None)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli import backup, paste
 from cli import credentials as block
-from cli import paste
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import KEPT_CREDENTIALS, become, call, environment, only_told
@@ -133,3 +133,10 @@ def down(terminate: bool, yes: bool) -> None:
         raise click.exceptions.Exit(1)
     playbook = "playbooks/ec2-terminate.yml" if terminate else "playbooks/ec2-stop.yml"
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
+
+
+def _launched() -> None:
+    call("ansible-playbook", "playbooks/provision.yml", "-e", "ec2_instance_next_command=")
+
+
+backup.add_verbs(ec2, "ec2", _launched)

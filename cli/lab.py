@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli import backup
 from cli import status as report
 from cli.passing import Commanding, Passing
 from cli.running import ask, become, call, only_told, testbed
@@ -65,3 +66,6 @@ def down(every: bool, purge: bool) -> None:
     """Remove the stand-in host; with the last one, what served it."""
     options = [name for name, given in (("--all", every), ("--purge", purge)) if given]
     become(*testbed("down", *options))
+
+
+backup.add_verbs(lab, "lab", lambda: call(*testbed("up")))
