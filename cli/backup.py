@@ -251,7 +251,10 @@ def add_verbs(
     @group.command()
     @click.argument("identifier", metavar="[ID]", required=False)
     def drill(identifier: str | None) -> None:
-        """Restore a backup into scratch schemas on the host, compare every table, and drop them."""
+        """Try a restore on the host, beside what is there.
+
+        A backup goes into scratch schemas, each table is compared, and they are dropped.
+        """
         call(
             "ansible",
             "all",
@@ -276,7 +279,7 @@ def add_verbs(
     )
     @click.option("--yes", is_flag=True, help="Do not ask.")
     def restore(identifier: str | None, only: tuple[str, ...], target: str, yes: bool) -> None:
-        """Restore a backup: the newest, or that of `./lab backups` with this ID.
+        """Restore the newest backup, or one by its ID.
 
         Onto the host that made it, or onto a new one: then its key is asked for (LAB_BACKUP_KEY).
         The whole backup is read and checked before anything is replaced; what was there stays until

@@ -24,10 +24,9 @@ COMMANDS = [command for command, _ in HELP]
 
 
 def test_every_verb_is_there() -> None:
-    ec2 = [f"ec2 {verb}" for verb in ("credentials", "down", "ssh", "status", "up")]
-    assert sorted(COMMANDS) == sorted(
-        ["", "up", "status", "ssh", "down", "run", "test", "ec2", *ec2]
-    )
+    host = ["up", "status", "ssh", "down", "backup", "restore", "drill"]
+    ec2 = [f"ec2 {verb}" for verb in ("credentials", *host)]
+    assert sorted(COMMANDS) == sorted(["", "run", "test", "backups", "ec2", *host, *ec2])
 
 
 def test_the_page_is_in_step() -> None:

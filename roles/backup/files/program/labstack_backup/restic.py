@@ -46,6 +46,11 @@ _CAUSES = (
         "take another: ./lab backups",
     ),
     (
+        "not found in repository",
+        "the backup is incomplete: a part of it is missing",
+        "take another: ./lab backups",
+    ),
+    (
         "no such file or directory",
         "the backup is incomplete: a part of it is missing",
         "take another: ./lab backups",

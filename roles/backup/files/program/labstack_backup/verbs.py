@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from labstack_backup import archive, drilling, restoring, saving, stores
-from labstack_backup.common import FailureError, Settings, locked, now
+from labstack_backup.common import SETTINGS, FailureError, Settings, locked, now
 from labstack_backup.status import Status
 
 _SHOWN = (
@@ -31,6 +32,7 @@ _SHOWN = (
 
 def _arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="backup")
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help="the role's file")
     verbs = parser.add_subparsers(dest="verb", required=True)
     save = verbs.add_parser("save", help="make a backup, and read it back")
     save.add_argument("--by", default=os.environ.get("SUDO_USER", "timer"))
@@ -107,7 +109,7 @@ def main(given: list[str]) -> int:
     arguments = _arguments(given)
     os.umask(0o077)
     try:
-        settings = Settings.load()
+        settings = Settings.load(arguments.settings)
         with locked(settings.directory):
             print(json.dumps(_act(settings, arguments)))
     except FailureError as error:
