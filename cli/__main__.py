@@ -16,6 +16,12 @@ from cli.passing import Commanding, Passing
 from cli.running import become, need_test_tools
 
 HELP = ["-h", "--help"]
+# In the order of a day.
+VERBS = (
+    *("up", "deploy", "releases", "rollback"),
+    *("status", "report", "open", "passwords", "logs", "ssh"),
+    *("backup", "restore", "drill", "down"),
+)
 # What the hosts' verbs do not speak to.
 HOSTLESS = ("test", "ec2")
 
@@ -30,16 +36,7 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists the verbs in the order of a day."""
-        verbs = [
-            "up",
-            "status",
-            "ssh",
-            "backup",
-            "restore",
-            "drill",
-            "down",
-            *sorted(self.commands),
-        ]
+        verbs = [*VERBS, *sorted(self.commands)]
         return [verb for verb in verbs if self.get_command(ctx, verb)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import backup, paste
+from cli import backup, deploying, evidence, paste, shared
 from cli import credentials as block
 from cli import status as report
+from cli.hosts import Host
 from cli.passing import Commanding, Passing
 from cli.running import KEPT_CREDENTIALS, become, call, environment, only_told
 
@@ -24,6 +25,10 @@ def _aws() -> ModuleType:
     from cli import aws  # noqa: PLC0415 - boto3 takes 0.4 s, for which help need not wait
 
     return aws
+
+
+def _login() -> tuple[str, ...]:
+    return ("ssh", *_aws().login())
 
 
 @click.group(invoke_without_command=True)
@@ -107,11 +112,18 @@ def status(arguments: tuple[str, ...]) -> None:
         report.tell("ec2", SSH, arguments)
 
 
+@ec2.command("report", help=evidence.HELP, context_settings=evidence.PASS_ON)
+@evidence.options
+def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> None:
+    """Writes evidence that the stack works."""
+    evidence.write("ec2", SSH, language, no_run, arguments)
+
+
 @ec2.command(cls=Commanding)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
     """Open a shell on the instance, or run one command there."""
-    become("ssh", *_aws().login(), *command)
+    become(*_login(), *command)
 
 
 @ec2.command()
@@ -139,4 +151,6 @@ def _launched() -> None:
     call("ansible-playbook", "playbooks/provision.yml", "-e", "ec2_instance_next_command=")
 
 
+deploying.add(ec2, lambda: "ec2")
+shared.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
 backup.add_verbs(ec2, "ec2", _launched)

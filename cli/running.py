@@ -13,6 +13,8 @@ from typing import NoReturn
 
 import click
 
+from cli.waiting import waiting
+
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".lab"
 KEPT_CREDENTIALS = STATE / "aws_credentials"
@@ -84,10 +86,19 @@ def only_told(arguments: tuple[str, ...]) -> bool:
 
 def need_test_tools() -> None:
     """Brings the environment to requirements/test.txt, which has Molecule and the linters, too."""
-    wanted, stamp = ROOT / "requirements" / "test.txt", Path(sys.prefix) / ".installed-test"
+    _need("test", "the tests' tools")
+
+
+def need_report_tools() -> None:
+    """Brings the environment to requirements/report.txt, which has what draws and prints, too."""
+    _need("report", "the report's tools")
+
+
+def _need(name: str, what: str) -> None:
+    wanted, stamp = ROOT / "requirements" / f"{name}.txt", Path(sys.prefix) / f".installed-{name}"
     if stamp.exists() and filecmp.cmp(wanted, stamp, shallow=False):
         return
-    click.echo("lab: installing the tests' tools into .venv (requirements/test.txt) ...", err=True)
     pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    call(*pip, "--require-hashes", "-r", str(wanted))
+    with waiting(f"lab: installing {what} into .venv (requirements/{name}.txt)", sys.stderr):
+        call(*pip, "--require-hashes", "-r", str(wanted))
     shutil.copyfile(wanted, stamp)

@@ -6,12 +6,14 @@ import datetime
 import json
 import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from cli.running import ROOT, environment
+from cli.waiting import waiting
 
 # The verification waits for services that have just started; a status is wanted now.
 _VERIFY = ("ansible-playbook", "playbooks/verify.yml", "-e", "verify_timeout=0")
@@ -69,15 +71,15 @@ def read(document: dict[str, Any]) -> Verdict:
 
 def verify(host: str, ssh: str, arguments: tuple[str, ...]) -> Verdict:
     """Looks at a host with the verification's own checks, as site.yml does at its end."""
-    click.echo("lab: looking at it as a user would ...", err=True)
-    done = subprocess.run(
-        [*_VERIFY, *by(ssh), *arguments],
-        cwd=ROOT,
-        env=environment(host) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with waiting("lab: looking at it as a user would", sys.stderr):
+        done = subprocess.run(
+            [*_VERIFY, *by(ssh), *arguments],
+            cwd=ROOT,
+            env=environment(host) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     # Plugins may have said something before.
     document = re.search(r"^\{$.*", done.stdout, re.MULTILINE | re.DOTALL)
     try:

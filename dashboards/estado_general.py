@@ -237,6 +237,7 @@ def dashboard() -> models.Dashboard:
             ("Disco", "espacio-disco"),
             ("Contenedores", "contenedores"),
             APPLICATION,
+            ("Aplicaciones", "aplicaciones"),
             MYSQL,
             APACHE,
             # Of grafana.com, 1860.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import docker
 import requests
 
+from cli.waiting import waiting
 from testbed import engine, host, images, mirror, upstream
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def _alone() -> Iterator[None]:
     """One build at a time, whichever checkout, user or Molecule scenario asks for it."""
     lock = _lock()
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with waiting("testbed: waiting for another checkout's turn to end", sys.stderr):
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
         os.close(lock)
@@ -62,6 +67,13 @@ def _prepare() -> tuple[docker.DockerClient, str]:
 def _mirror(_: argparse.Namespace) -> None:
     with _alone():
         _prepare()
+
+
+def _offer(_: argparse.Namespace) -> None:
+    with _alone():
+        client, source = _prepare()
+        if source == "mirror":
+            mirror.offer(client)
 
 
 def _up(arguments: argparse.Namespace) -> None:
@@ -136,6 +148,9 @@ def main() -> int:
 
     prepare = commands.add_parser("mirror", help="start the engine and the mirror, without a host")
     prepare.set_defaults(run=_mirror)
+
+    offer = commands.add_parser("offer", help="have the mirror serve what foreign applications use")
+    offer.set_defaults(run=_offer)
 
     addresses = commands.add_parser("addresses", help="print each host's name and address")
     addresses.set_defaults(run=_addresses)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import docker
 
+from cli.waiting import waiting
+
 PID_FILE = Path("/run/labstack-dockerd.pid")
 LOG_FILE = Path("/var/log/labstack-dockerd.log")
 START_TIMEOUT = 60.0  # seconds; a first start lays out /var/lib/docker
@@ -91,9 +93,14 @@ def ensure() -> docker.DockerClient:
             "Then: ./lab up"
         )
     if not installed():
-        print("testbed: installing Docker Engine (docker.io) ...", flush=True)
-        _install()
-    print("testbed: starting Docker Engine ...", flush=True)
+        with waiting("testbed: installing Docker Engine (docker.io)"):
+            _install()
+    with waiting("testbed: starting Docker Engine"):
+        return _started()
+
+
+def _started() -> docker.DockerClient:
+    """Starts the engine and waits until it answers. Raises EngineError."""
     _start()
     deadline = time.monotonic() + START_TIMEOUT
     while not (client := _connect()):

@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 
+from cli.waiting import waiting
 from testbed import images, mirror
 
 STATE = mirror.ROOT / ".lab"
@@ -128,12 +129,10 @@ def up(
         container = client.containers.get(container_name(lab, name))
         _refuse_others(container)
     except docker.errors.NotFound:
-        print(f"testbed: starting {container_name(lab, name)} ...", flush=True)
-        container = client.containers.run(
+        container = client.containers.create(
             _image(client, upstream),
             name=container_name(lab, name),
             hostname=name,
-            detach=True,
             labels={
                 "labstack.lab": lab,
                 "labstack.host": name,
@@ -148,9 +147,12 @@ def up(
             tmpfs={"/run": "", "/run/lock": ""},
             environment={"container": "docker"},
         )
-    if container.status not in ("running", "created"):
-        container.start()
-    _wait_for_boot(container)
+    if container.status == "running":
+        _wait_for_boot(container)
+    else:
+        with waiting(f"testbed: starting {container.name}"):
+            container.start()
+            _wait_for_boot(container)
     _authorise(container, public_key)
     container.reload()
     _pin(container, address(container))

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import docker
 
+from cli.waiting import waiting
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -98,17 +100,17 @@ class Recipe:
         reference = self.reference
         if exists(client, reference):
             return reference
-        print(f"testbed: building {reference} ...", flush=True)
         try:
-            client.images.build(
-                fileobj=self.context(),
-                custom_context=True,
-                tag=reference,
-                buildargs=dict(self.args),
-                network_mode="host",
-                rm=True,
-                forcerm=True,
-            )
+            with waiting(f"testbed: building {reference}"):
+                client.images.build(
+                    fileobj=self.context(),
+                    custom_context=True,
+                    tag=reference,
+                    buildargs=dict(self.args),
+                    network_mode="host",
+                    rm=True,
+                    forcerm=True,
+                )
         except docker.errors.BuildError as error:
             output = "".join(str(line.get("stream", "")) for line in error.build_log)
             raise ImageError(f"{reference}: {error}\n{output[-3000:]}") from error
@@ -140,12 +142,11 @@ def debian(client: docker.DockerClient, suite: str = "trixie") -> str:
     reference = f"labstack/debian:{suite}"
     if exists(client, reference):
         return reference
-    if not shutil.which("mmdebstrap"):
-        # Their output is dozens of lines that say nothing; what counts is whether it is there then.
-        for command in (["update"], ["install", "-y", "mmdebstrap"]):
-            subprocess.run(["apt-get", "-qq", *command], capture_output=True, check=False)
-    print(f"testbed: bootstrapping {reference} ...", flush=True)
-    with tempfile.TemporaryDirectory() as scratch:
+    with waiting(f"testbed: bootstrapping {reference}"), tempfile.TemporaryDirectory() as scratch:
+        if not shutil.which("mmdebstrap"):
+            # Their output is dozens of lines that say nothing; what counts is whether it is there.
+            for command in (["update"], ["install", "-y", "mmdebstrap"]):
+                subprocess.run(["apt-get", "-qq", *command], capture_output=True, check=False)
         root = Path(scratch) / "root.tar"
         command = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", suite, str(root)]
         try:

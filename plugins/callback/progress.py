@@ -15,6 +15,7 @@ description:
     last run of this playbook on these hosts.
   - Everything that the callback P(ansible.builtin.default#callback) says goes to a file, whose path
     is the last line of a run.
+  - Beside it, a file of the same name ending in C(.json) keeps the counts of the run for programs.
   - What a role gives M(ansible.builtin.set_stats) as C(summary) follows the recap.
   - With C(-v) or C(--diff) it is the callback P(ansible.builtin.default#callback).
 options:
@@ -54,6 +55,7 @@ from ansible.utils.display import Display
 KEPT_LOGS = 20
 NAME_WIDTH = 17  # columns; the longest name of a role here is container_metrics
 TICK = 1.0  # seconds between two drawings of the last line
+DOT = 4.0  # seconds between two dots, where there is no terminal
 
 
 def clock(seconds: float) -> str:
@@ -167,6 +169,7 @@ class Screen:
         self._log: TextIO | None = None
         self._live = ""
         self._open = False
+        self._dots = 0
         self._ended = threading.Event()
         self.terminal = sys.stdout.isatty()
         self.shown = False
@@ -180,8 +183,8 @@ class Screen:
         # For the user alone: what a task says may be meant for nobody else.
         opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._log = os.fdopen(opened, "w", encoding="utf-8")
-        if self.terminal:
-            threading.Thread(target=self._draw_on, args=(text,), daemon=True).start()
+        target, args = (self._draw_on, (text,)) if self.terminal else (self._dot_on, ())
+        threading.Thread(target=target, args=args, daemon=True).start()
 
     def end(self) -> None:
         """Draws no more."""
@@ -210,13 +213,18 @@ class Screen:
             self.clear()
             self._display.display(text, newline=False)
             sys.stdout.flush()
-            self._open = True
+            self._dots, self._open = 0, True
 
     def finish(self, head: str, rest: str, color: str) -> None:
         """Writes a line, or of the one that waits its end."""
         waits, self._open = self._open, False
         text = shorten(head + rest, shutil.get_terminal_size().columns)
-        self._write(text.removeprefix(head) if waits else text, color)
+        if waits:
+            # The dots stand where blanks would.
+            ending = text.removeprefix(head)
+            blanks = len(ending) - len(ending.lstrip())
+            text = ending[min(self._dots, max(blanks - 1, 0)) :]
+        self._write(text, color)
 
     def say(self, text: str, color: str | None = None) -> None:
         """Writes whole lines to the screen alone."""
@@ -240,6 +248,14 @@ class Screen:
     def _draw_on(self, text: Callable[[], str]) -> None:
         while not self._ended.wait(TICK):
             self.draw(text())
+
+    def _dot_on(self) -> None:
+        """Shows that the run goes on, where a line waits for its end."""
+        while not self._ended.wait(DOT):
+            if self._open:
+                mark = b"." if self._dots else b" ."
+                self._dots += len(mark)
+                os.write(sys.stdout.fileno(), mark)
 
     def draw(self, text: str) -> None:
         """Draws the last line."""
@@ -313,6 +329,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
         self._known: dict[bool, dict[str, float]] = {}
         self._times: Times | None = None
         self._log = ""
+        self._record: dict[str, Any] = {}
         if self._on:
             self._display = self._screen
             atexit.register(self._stopped)
@@ -336,8 +353,15 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
             self._screen.warning(f"This run has no log: {problem}")
         else:
             self._log = os.path.relpath(log)
+            self._record = {
+                "playbook": name,
+                "began": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+                "check": bool(context.CLIARGS.get("check")),
+                "limits": [str(limit) for limit in limits if limit and limit != ("all",)],
+            }
             for old in sorted(folder.glob("*.log"))[:-KEPT_LOGS]:
                 old.unlink(missing_ok=True)
+                old.with_suffix(".json").unlink(missing_ok=True)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Shows the task, in its stage."""
@@ -393,10 +417,25 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type info
         if ended_well and self._times:
             with contextlib.suppress(OSError):
                 self._times.keep(self._seconds, changed=bool(stats.changed))
+        self._keep(stats)
         for summary in _summaries(stats):
             self._screen.say(f"\n{summary}")
         if self._log:
             self._screen.say(f"\nEach task of this run: {self._log}")
+
+    def _keep(self, stats: Any) -> None:
+        """Writes the record of the run beside its log."""
+        if not self._log:
+            return
+        hosts = {}
+        for host in stats.processed:
+            counts = stats.summarize(host)
+            hosts[host] = {"failed": counts.pop("failures"), **counts}
+        seconds = round(time.monotonic() - self._began, 1)
+        with contextlib.suppress(OSError):
+            Path(self._log).with_suffix(".json").write_text(
+                json.dumps({**self._record, "seconds": seconds, "hosts": hosts}), encoding="utf-8"
+            )
 
     def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
         """Leaves out what Ansible says of a failure a second time, with an excerpt of the role."""

@@ -144,8 +144,9 @@ from ansible.module_utils.common.sys_info import (
     get_distribution_codename,
     get_distribution_version,
 )
-from ansible_collections.labstack.stack.plugins.module_utils.http import Client, HttpError
-from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem, report
+
+from ..module_utils.http import Client, HttpError
+from ..module_utils.problems import Problem, report
 
 MB = 1_000_000
 TCP_LISTEN = "0A"  # the state's number in /proc/net/tcp (include/net/tcp_states.h)

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-NAMES = ("chromium", "google-chrome-stable", "google-chrome")
+from evidence import browser
+
 LOCK = Path(tempfile.gettempdir()) / "labstack-chromium.lock"
 
 
@@ -18,11 +19,10 @@ class BrowserError(RuntimeError):
 
 
 def _found() -> str | None:
-    if name := os.environ.get("LAB_CHROMIUM"):
-        if not (path := shutil.which(name)):
-            raise BrowserError(f"LAB_CHROMIUM is {name!r}, and there is no such program.")
-        return path
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+    try:
+        return browser.executable()
+    except FileNotFoundError as error:
+        raise BrowserError(str(error)) from None
 
 
 def _install() -> str:

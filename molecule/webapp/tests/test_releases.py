@@ -110,7 +110,7 @@ def test_a_release_that_is_not_healthy_gives_way_to_the_one_before(
     assert result.returncode != 0
     assert "flask-app: " in result.stdout
     assert "RuntimeError: broken on purpose" in result.stdout
-    assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
+    assert f"The release before, {before.rpartition('/')[2]}, serves on." in result.stdout
     assert current(host) == before
     assert '"database":"ok"' in readyz(host)
 
@@ -153,7 +153,7 @@ def test_a_release_whose_migration_fails_leaves_the_one_before_serving(
     assert result.returncode != 0
     assert "The migration failed" in result.stdout
     assert "no_such_table" in result.stdout
-    assert f"The release before, {before.rpartition('/')[2]}, serves again." in result.stdout
+    assert f"The release before, {before.rpartition('/')[2]}, serves on." in result.stdout
     assert current(host) == before
     # Flask's container was not touched.
     assert containers(host)["flask-app"] == flask
@@ -170,6 +170,22 @@ def test_a_release_that_cannot_be_built_disturbs_nothing(host: Host, sources: Pa
     assert "the images could not be built" in result.stdout
     assert containers(host) == before
     assert '"database":"ok"' in readyz(host)
+
+
+@pytest.mark.usefixtures("restored")
+def test_too_little_memory_is_told_and_the_settings_before_come_back(host: Host) -> None:
+    """The release is the same one, so there is no other to go back to."""
+    before = current(host)
+    result = converge(webapp_mysql_memory="32m", webapp_start_timeout=60)
+    assert result.returncode != 0
+    assert "Likely cause: mysql was killed because it reached its memory limit" in result.stdout
+    assert "webapp_mysql_memory: " in result.stdout
+    assert "serves again with the settings that it had before" in result.stdout
+    assert current(host) == before
+    assert '"database":"ok"' in readyz(host)
+    assert {service: health(host, service) for service in SERVICES} == dict.fromkeys(
+        SERVICES, "healthy"
+    )
 
 
 def test_one_run_repairs_a_stopped_database(host: Host) -> None:

@@ -24,9 +24,10 @@ COMMANDS = [command for command, _ in HELP]
 
 
 def test_every_verb_is_there() -> None:
-    host = ["up", "status", "ssh", "down", "backup", "restore", "drill"]
-    ec2 = [f"ec2 {verb}" for verb in ("credentials", *host)]
-    assert sorted(COMMANDS) == sorted(["", "run", "test", "backups", "ec2", *host, *ec2])
+    hosts = ["up", "deploy", "releases", "rollback", "status", "report", "open", "passwords"]
+    hosts += ["logs", "ssh", "backup", "restore", "drill", "down"]
+    ec2 = [f"ec2 {verb}" for verb in (*hosts, "credentials")]
+    assert sorted(COMMANDS) == sorted(["", *hosts, "run", "test", "backups", "ec2", *ec2])
 
 
 def test_the_page_is_in_step() -> None:

@@ -84,6 +84,27 @@ class Project:
         kept["PATH"] = f"{Path(sys.executable).parent}:{kept['PATH']}"
         return kept
 
+    def run_until_dots(self, *roles: str) -> str:
+        """Play roles with the output in a pipe, and end them after two dots; return the output."""
+        process = subprocess.Popen(
+            self.command(*roles),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout
+        output = b""
+        while b".." not in output:
+            part = os.read(process.stdout.fileno(), 65536)
+            assert part, output
+            output += part
+        (self.folder / "never").touch()
+        output += process.stdout.read()
+        process.wait(60)
+        return output.decode()
+
     def run(self, *roles: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
         """Play roles with the output in a pipe; return the status and the output."""
         done = subprocess.run(
@@ -151,8 +172,8 @@ def test_a_stage_is_a_line_with_what_changed(project: Project) -> None:
     status, output = project.run("quiet", "writer")
     assert status == 0
     first, second = output.splitlines()[:2]
-    assert re.fullmatch(r"\[1/2\] quiet  +\d+\.\d s  ok", first)
-    assert re.fullmatch(r"\[2/2\] writer  +\d+\.\d s  2 changes: Write a file; Help", second)
+    assert re.fullmatch(r"\[1/2\] quiet[ .]+\d+\.\d s  ok", first)
+    assert re.fullmatch(r"\[2/2\] writer[ .]+\d+\.\d s  2 changes: Write a file; Help", second)
     assert "\x1b" not in output
     assert "TASK [" not in output
     assert "\none: ok=4 changed=2 failed=0\n" in output
@@ -169,12 +190,46 @@ def test_the_log_has_each_task_and_is_for_its_owner(project: Project) -> None:
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_record_has_the_counts(project: Project) -> None:
+    project.run("quiet", "writer")
+    (path,) = project.runs.glob("*-site-*.json")
+    record = json.loads(path.read_text())
+    assert record["hosts"]["one"]["changed"] == 2
+    assert record["hosts"]["one"]["failed"] == 0
+    assert (record["playbook"], record["check"], record["limits"]) == ("site", False, [])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record["began"])
+
+
+@pytest.mark.parametrize("option", ["--tags=quiet", "--skip-tags=quiet", "--limit=one"])
+def test_the_record_says_what_a_run_left_out(option: str, project: Project) -> None:
+    project.run("quiet", "writer", options=(option,))
+    (path,) = project.runs.glob("*-site-*.json")
+    assert json.loads(path.read_text())["limits"]
+
+
+def test_the_record_says_that_it_was_a_dry_run(project: Project) -> None:
+    project.run("quiet", options=("--check",))
+    (path,) = project.runs.glob("*-site-*.json")
+    assert json.loads(path.read_text())["check"] is True
+
+
+def test_a_pipe_is_not_silent_for_long(project: Project) -> None:
+    output = project.run_until_dots("slow", "quiet")
+    assert "\x1b" not in output
+    first, second = output.splitlines()[:2]
+    # The line keeps its columns.
+    assert re.fullmatch(r"\[1/2\] slow \.{2,} *\d+\.\d s  Begin", first)
+    assert first.index(" s  ") == second.index(" s  ")
+
+
 def test_old_logs_go(project: Project) -> None:
     project.runs.mkdir()
     for number in range(30):
-        (project.runs / f"20000101-0000{number:02}-site-1.log").touch()
+        for ending in ("log", "json"):
+            (project.runs / f"20000101-0000{number:02}-site-1.{ending}").touch()
     project.run("quiet")
     assert len(list(project.runs.glob("*.log"))) == progress.KEPT_LOGS
+    assert len(list(project.runs.glob("2*.json"))) == progress.KEPT_LOGS
 
 
 def test_a_failure_stands_in_full_and_once(project: Project) -> None:
@@ -182,7 +237,7 @@ def test_a_failure_stands_in_full_and_once(project: Project) -> None:
     assert status == 2
     assert output.count("it is broken") == 1
     assert "TASK [broken : Break]" in output
-    assert re.search(r"\[2/3\] broken  +\d+\.\d s  failed", output)
+    assert re.search(r"\[2/3\] broken[ .]+\d+\.\d s  failed", output)
     assert "[3/3]" not in output
 
 
@@ -245,7 +300,7 @@ def test_a_terminal_shows_where_the_run_is(project: Project) -> None:
     sent = project.in_terminal("quiet", "talker")
     assert re.search(r"\r\x1b\[K\[1/2\] quiet  0:\d\d, about 0:\d\d left  Look", sent)
     lines = screen(sent)
-    assert re.fullmatch(r"\[1/2\] quiet  +\d+\.\d s  ok", lines[0])
+    assert re.fullmatch(r"\[1/2\] quiet[ .]+\d+\.\d s  ok", lines[0])
     assert max(map(len, lines)) <= 80
 
 

@@ -21,6 +21,14 @@ def _parse_units(text: str) -> None:
     assert parse_unit(text), "no section"
 
 
+class _Compose(yaml.SafeLoader):
+    """Knows Compose's tags for what takes the place of another file's value."""
+
+
+_Compose.add_constructor("!reset", lambda *_: None)
+_Compose.add_constructor("!override", yaml.SafeLoader.construct_yaml_map)
+
+
 PARSERS: dict[str, Callable[[str], object]] = {
     ".conf": lambda text: text,
     ".ini": _parse_units,
@@ -32,7 +40,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".sources": _parse_deb822,
     ".swap": _parse_units,
     ".timer": _parse_units,
-    ".yaml": yaml.safe_load,
+    ".yaml": lambda text: yaml.load(text, _Compose),  # noqa: S506 - a SafeLoader
     ".yml": yaml.safe_load,
 }
 

@@ -72,8 +72,8 @@ def test_where_we_may_not_look_somebody_is(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_new_host_carries_its_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     client = mock.Mock()
     client.containers.get.side_effect = docker.errors.NotFound("none")
-    client.containers.run.return_value = container(str(mirror.ROOT))
+    client.containers.create.return_value = container(str(mirror.ROOT))
     monkeypatch.setattr(host, "_image", lambda *_: "image")
     host.up(client, "lab", "ec2", "mirror")
-    labels = client.containers.run.call_args.kwargs["labels"]
+    labels = client.containers.create.call_args.kwargs["labels"]
     assert labels["labstack.checkout"] == str(mirror.ROOT)
