@@ -197,9 +197,6 @@ def dashboard() -> models.Dashboard:
                 description="Tiempo desde la última copia completa en el servidor.",
                 unit=units.Seconds,
                 width=6,
-                levels=too_much(
-                    orange=5400, red=7200, because="Rojo desde 2 h: salta BackupTooOld."
-                ),
                 alerts=["BackupTooOld", "BackupFailed", "BackupShrank"],
             ),
             stat(
