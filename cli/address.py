@@ -6,7 +6,7 @@ import os
 
 import click
 
-from cli import deploying, evidence, shared
+from cli import backup, deploying, evidence, shared
 from cli import status as report
 from cli.hosts import Host
 from cli.passing import Commanding, Passing
@@ -75,5 +75,6 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
     become(*_login(host), *command)
 
 
-deploying.add(address, lambda: str(click.get_current_context().obj))
+deploying.add_to(address, _host)
 shared.add_to(address, _host)
+backup.add_verbs(address, None)
