@@ -9,12 +9,19 @@ import sys
 import click
 
 from cli.address import address
+from cli.backup import backups
 from cli.ec2 import ec2
 from cli.lab import lab
 from cli.passing import Commanding, Passing
 from cli.running import become, need_test_tools
 
 HELP = ["-h", "--help"]
+# In the order of a day.
+VERBS = (
+    *("up", "deploy", "releases", "rollback"),
+    *("status", "report", "open", "passwords", "logs", "ssh"),
+    *("backup", "restore", "drill", "down"),
+)
 # What the hosts' verbs do not speak to.
 HOSTLESS = ("test", "ec2")
 
@@ -29,7 +36,7 @@ class Root(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Lists the verbs in the order of a day."""
-        verbs = ["up", "status", "report", "ssh", "down", *sorted(self.commands)]
+        verbs = [*VERBS, *sorted(self.commands)]
         return [verb for verb in verbs if self.get_command(ctx, verb)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -110,6 +117,7 @@ def run(host: str | None, command: tuple[str, ...]) -> None:
 
 
 cli.add_command(ec2)
+cli.add_command(backups)
 
 
 def main() -> int:

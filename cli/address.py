@@ -6,14 +6,29 @@ import os
 
 import click
 
-from cli import evidence
+from cli import backup, deploying, evidence, shared
 from cli import status as report
+from cli.hosts import Host
 from cli.passing import Commanding, Passing
 from cli.running import become, call
 
 
 def _ssh(address: str) -> str:
     return f"./lab --host {address} ssh"
+
+
+def _login(host: str) -> tuple[str, ...]:
+    key = os.environ.get("EC2_KEY", "")
+    return (
+        *("ssh", "-o", "StrictHostKeyChecking=accept-new"),
+        *(("-i", key) if key else ()),
+        *("-l", os.environ.get("EC2_USER") or "ubuntu", host),
+    )
+
+
+def _host() -> Host:
+    named: str = click.get_current_context().find_root().obj
+    return Host(named, f"./lab --host {named}", lambda: _login(named))
 
 
 @click.group()
@@ -57,9 +72,9 @@ def evidence_report(host: str, language: str, no_run: bool, arguments: tuple[str
 @click.pass_obj
 def ssh(host: str, command: tuple[str, ...]) -> None:
     """Open a shell on the host, or run one command there."""
-    key = os.environ.get("EC2_KEY", "")
-    become(
-        *("ssh", "-o", "StrictHostKeyChecking=accept-new"),
-        *(("-i", key) if key else ()),
-        *("-l", os.environ.get("EC2_USER") or "ubuntu", host, *command),
-    )
+    become(*_login(host), *command)
+
+
+deploying.add_to(address, _host)
+shared.add_to(address, _host)
+backup.add_verbs(address, None)

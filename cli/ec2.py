@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli import backup, cost, deploying, evidence, paste, shared
 from cli import credentials as block
-from cli import evidence, paste
 from cli import status as report
+from cli.hosts import Host
 from cli.passing import Commanding, Passing
 from cli.running import KEPT_CREDENTIALS, become, call, environment, only_told
 
@@ -24,6 +25,10 @@ def _aws() -> ModuleType:
     from cli import aws  # noqa: PLC0415 - boto3 takes 0.4 s, for which help need not wait
 
     return aws
+
+
+def _login() -> tuple[str, ...]:
+    return ("ssh", *_aws().login())
 
 
 @click.group(invoke_without_command=True)
@@ -103,7 +108,17 @@ def status(arguments: tuple[str, ...]) -> None:
     click.echo(
         f"  state          {one.state}{lasting if running else '   (./lab ec2 up starts it)'}"
     )
+    if running:
+        now = datetime.datetime.now(datetime.UTC)
+        click.echo(f"  cost           {cost.so_far(one.type, one.started, now)}")
+    if KEPT_CREDENTIALS.exists():
+        pasted = datetime.datetime.fromtimestamp(KEPT_CREDENTIALS.stat().st_mtime, datetime.UTC)
+        ago = report.since(pasted.isoformat(), datetime.datetime.now(datetime.UTC))
+        click.echo(
+            f"  credentials    pasted {ago} ago; a Learner Lab's session ends 4 h after its start"
+        )
     if running and one.address:
+        click.echo(f"  stops itself   {cost.stops_in(_login())}")
         report.tell("ec2", SSH, arguments)
 
 
@@ -118,7 +133,7 @@ def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> 
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
     """Open a shell on the instance, or run one command there."""
-    become("ssh", *_aws().login(), *command)
+    become(*_login(), *command)
 
 
 @ec2.command()
@@ -140,3 +155,12 @@ def down(terminate: bool, yes: bool) -> None:
         raise click.exceptions.Exit(1)
     playbook = "playbooks/ec2-terminate.yml" if terminate else "playbooks/ec2-stop.yml"
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
+
+
+def _launched() -> None:
+    call("ansible-playbook", "playbooks/provision.yml", "-e", "ec2_instance_next_command=")
+
+
+deploying.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
+shared.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
+backup.add_verbs(ec2, "ec2", _launched)

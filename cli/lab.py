@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli import evidence
+from cli import backup, deploying, evidence, shared
 from cli import status as report
+from cli.hosts import Host
 from cli.passing import Commanding, Passing
 from cli.running import ask, become, call, only_told, testbed
 
@@ -18,6 +19,11 @@ def _hosts() -> dict[str, str]:
     if not found:
         raise click.ClickException("no stand-in host of this checkout runs\n-> ./lab up")
     return found
+
+
+def login() -> tuple[str, ...]:
+    """The command line that logs in to the stand-in host. Raises ClickException: none runs."""
+    return ("ssh", "-F", ".lab/ssh_config", next(iter(_hosts())))
 
 
 @click.group()
@@ -63,7 +69,7 @@ def evidence_report(language: str, no_run: bool, arguments: tuple[str, ...]) -> 
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND]...")
 def ssh(command: tuple[str, ...]) -> None:
     """Open a shell on the stand-in host, or run one command there."""
-    become("ssh", "-F", ".lab/ssh_config", next(iter(_hosts())), *command)
+    become(*login(), *command)
 
 
 @lab.command()
@@ -73,3 +79,8 @@ def down(every: bool, purge: bool) -> None:
     """Remove the stand-in host; with the last one, what served it."""
     options = [name for name, given in (("--all", every), ("--purge", purge)) if given]
     become(*testbed("down", *options))
+
+
+deploying.add_to(lab, lambda: Host("lab", "./lab", login))
+shared.add_to(lab, lambda: Host("lab", "./lab", login))
+backup.add_verbs(lab, "lab", lambda: call(*testbed("up")))

@@ -15,6 +15,7 @@ DASHBOARD_OF = {
     "HostMemoryLow|HighCPUUsage": "uso-cpu-memoria",
     "Probe.*|Certificate.*|Apache.*": "apache",
     "Webapp.*": "aplicacion",
+    "Application.*": "aplicaciones",
     "Container.*": "contenedores",
     "MySQL.*": "mysql",
 }

@@ -69,6 +69,13 @@ def _mirror(_: argparse.Namespace) -> None:
         _prepare()
 
 
+def _offer(_: argparse.Namespace) -> None:
+    with _alone():
+        client, source = _prepare()
+        if source == "mirror":
+            mirror.offer(client)
+
+
 def _up(arguments: argparse.Namespace) -> None:
     size = host.Size(arguments.memory, arguments.swap, arguments.cpus)
     with _alone():
@@ -141,6 +148,9 @@ def main() -> int:
 
     prepare = commands.add_parser("mirror", help="start the engine and the mirror, without a host")
     prepare.set_defaults(run=_mirror)
+
+    offer = commands.add_parser("offer", help="have the mirror serve what foreign applications use")
+    offer.set_defaults(run=_offer)
 
     addresses = commands.add_parser("addresses", help="print each host's name and address")
     addresses.set_defaults(run=_addresses)

@@ -13,17 +13,21 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 import yaml
 
 from cli.waiting import waiting
 from testbed import images
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "labstack-mirror"
 REGISTRY_PORT = 5080
@@ -39,6 +43,10 @@ DASHBOARD = Path(
 )
 DASHBOARD_STAND_IN = Path(__file__).parent / "mirror/dashboard-1860-stand-in.json"
 REGISTRY_IMAGES = {"python": "python:3.13-slim", "httpd": "httpd:2.4", "mysql": "mysql:9.7"}
+# What only foreign applications are built on. A running mirror gets them where a test asks;
+# no lab pays for them.
+OFFERS = {"php": "php:8.4-apache", "mysql": "mysql:9"}
+REGISTRY = "/var/lib/registry"
 
 
 def bridge_address(config: dict[str, str]) -> str:
@@ -112,18 +120,7 @@ def _fill(client: docker.DockerClient, static: str, built: dict[str, str], refer
     """Puts the built images into the registry of a mirror, and keeps that as an image."""
     container = client.containers.run(static, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)})
     try:
-        container.reload()
-        published: Any = container.ports["5000/tcp"]
-        port = published[0]["HostPort"]
-        _wait(f"http://127.0.0.1:{port}/v2/", container)
-        for short, name in REGISTRY_IMAGES.items():
-            repository, tag = name.split(":")
-            target = f"127.0.0.1:{port}/library/{repository}"
-            client.images.get(built[short]).tag(target, tag)
-            for line in client.images.push(target, tag, stream=True, decode=True):
-                if "error" in line:
-                    raise images.ImageError(f"pushing {name} to the mirror failed: {line['error']}")
-            client.images.remove(f"{target}:{tag}", noprune=True)
+        _push(client, container, {built[short]: name for short, name in REGISTRY_IMAGES.items()})
         repository, tag = reference.split(":")
         container.commit(repository, tag)
     finally:
@@ -133,6 +130,56 @@ def _fill(client: docker.DockerClient, static: str, built: dict[str, str], refer
 def upstream_image(client: docker.DockerClient, short: str) -> str:
     """The image behind the mirror's "python", "httpd" or "mysql", on this machine's engine."""
     return _registry_recipes(images.debian(client))[short].ensure(client)
+
+
+def _push(client: docker.DockerClient, container: Any, names: Mapping[str, str]) -> None:
+    """Pushes images into the registry of a container that publishes it on the loopback.
+
+    Args:
+        client: the engine.
+        container: publishes port 5000.
+        names: the image here -> its name on Docker Hub.
+
+    Raises:
+        images.ImageError: the registry does not answer, or refuses one.
+    """
+    container.reload()
+    port = container.ports["5000/tcp"][0]["HostPort"]
+    _wait(f"http://127.0.0.1:{port}/v2/", container)
+    for image, name in names.items():
+        repository, tag = name.split(":")
+        target = f"127.0.0.1:{port}/library/{repository}"
+        client.images.get(image).tag(target, tag)
+        for line in client.images.push(target, tag, stream=True, decode=True):
+            if "error" in line:
+                raise images.ImageError(f"pushing {name} to the mirror failed: {line['error']}")
+        client.images.remove(f"{target}:{tag}", noprune=True)
+
+
+def offer(client: docker.DockerClient) -> None:
+    """Has the running mirror serve the images of OFFERS too. Raises images.ImageError."""
+    debian = images.debian(client)
+    folder = Path(__file__).parent / "offers"
+    arguments = {"php": {"DEBIAN": debian}, "mysql": {"MYSQL": upstream_image(client, "mysql")}}
+    recipes = {
+        short: images.Recipe(f"labstack/offer-{short}", folder / short, arguments[short])
+        for short in OFFERS
+    }
+    names = {recipe.ensure(client): OFFERS[short] for short, recipe in recipes.items()}
+    container = _find(client)
+    # One layer a digest, so what is there already stays what it is.
+    scratch = client.containers.run(
+        static_recipe(debian).ensure(client), detach=True, ports={"5000/tcp": ("127.0.0.1", 0)}
+    )
+    try:
+        _push(client, scratch, names)
+        with tempfile.TemporaryFile() as file:
+            for block in scratch.get_archive(f"{REGISTRY}/docker")[0]:
+                file.write(block)
+            file.seek(0)
+            container.put_archive(REGISTRY, file)
+    finally:
+        scratch.remove(force=True, v=True)
 
 
 def _wait(url: str, container: Any) -> None:

@@ -92,9 +92,9 @@ class Lab:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def up(self) -> None:
-        """Starts the hosts, blank where they are new."""
-        self._testbed("up", "--lab", self.name, "--hosts", ",".join(self.hosts))
+    def up(self, *size: str) -> None:
+        """Starts the hosts, blank where they are new; `size` as `python -m testbed up` takes it."""
+        self._testbed("up", "--lab", self.name, "--hosts", ",".join(self.hosts), *size)
 
     def down(self) -> None:
         """Removes the hosts with their disks."""
@@ -231,6 +231,13 @@ class Lab:
         finally:
             kill(process)
         return output
+
+
+def converge(*arguments: str) -> Run:
+    """Plays the scenario that Molecule verifies once more; `--tags prometheus` for one role."""
+    scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+    lab = Lab(os.environ["LABSTACK_LAB"])
+    return lab.play(*arguments, playbook=str(scenario / "converge.yml"))
 
 
 def kill(process: subprocess.Popen[str]) -> None:

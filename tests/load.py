@@ -28,13 +28,14 @@ PATHS = ("/healthz", "/products", "/api/products?per_page=10")
 PATIENCE = 40.0
 # Seconds between two bytes of a slow client.
 TRICKLE = 0.5
-# A body that comes slowly: its first bytes are more than Apache reads ahead, these come every
-# TRICKLE seconds.
+# A body that comes slowly: how it begins, and its first bytes; then CRUMB bytes come every TRICKLE
+# seconds. FIRST is more than Apache reads ahead; of a body without a length that is refused.
 FIRST, CRUMB = 17_000, 350
 BODIES = {
-    "length": b"Content-Length: 60000\r\n\r\n",
-    "expect": b"Expect: 100-continue\r\nContent-Length: 60000\r\n\r\n",
-    "chunked": b"Transfer-Encoding: chunked\r\n\r\n",
+    "length": (b"Content-Length: 60000\r\n\r\n", FIRST),
+    "expect": (b"Expect: 100-continue\r\nContent-Length: 60000\r\n\r\n", FIRST),
+    "chunked": (b"Transfer-Encoding: chunked\r\n\r\n", 1_000),
+    "chunked, large": (b"Transfer-Encoding: chunked\r\n\r\n", FIRST),
 }
 SERVICES = ("apache", "flask-app", "mysql")
 
@@ -116,14 +117,15 @@ async def _slow_body(address: str, kind: str, until: float) -> None:
     """Sends a form byte by byte that never ends; begins again when it is cut."""
 
     def part(size: int) -> bytes:
-        return b"%x\r\n%s\r\n" % (size, b"x" * size) if kind == "chunked" else b"x" * size
+        return b"%x\r\n%s\r\n" % (size, b"x" * size) if "chunked" in kind else b"x" * size
 
-    head = f"POST /login HTTP/1.1\r\nHost: {address}\r\n".encode() + BODIES[kind]
+    begin, first = BODIES[kind]
+    head = f"POST /login HTTP/1.1\r\nHost: {address}\r\n".encode() + begin
     while time.monotonic() < until:
         writer = None
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection(address, 80)
-            writer.write(head + part(FIRST))
+            writer.write(head + part(first))
             while time.monotonic() < until and not reader.at_eof():
                 with contextlib.suppress(TimeoutError):
                     answer = await asyncio.wait_for(reader.read(1024), TRICKLE)

@@ -8,16 +8,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem, report
-from ansible_collections.labstack.stack.plugins.module_utils.ssh_login import Target, check_way
-from ansible_collections.labstack.stack.plugins.module_utils.variables import (
-    Names,
-    form_of,
-    invalid,
-    not_boolean,
-    read_names,
-    unknown,
-)
+
+from ..module_utils.problems import Problem, report
+from ..module_utils.ssh_login import Target, check_way
+from ..module_utils.variables import Names, form_of, invalid, not_boolean, read_names, unknown
 
 # The checkout, or where the collection is installed.
 COLLECTION = Path(__file__).resolve().parents[2]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.labstack.stack.plugins.action.files import ActionModule as FilesAction
+
+from .files import ActionModule as FilesAction
 
 
 class ActionModule(FilesAction):

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.labstack.stack.plugins.module_utils.http import (
+
+from ..module_utils.http import (
+    REDIRECTS,
     Client,
     HttpError,
     NotRunningError,
@@ -52,6 +54,7 @@ ARGUMENTS = {
     "timeout": {"type": "float", "default": 60.0},
     "request_timeout": {"type": "float", "default": 5.0},
     "must_hold": {"type": "bool", "default": True},
+    "checks": {"type": "list", "elements": "dict", "default": []},
 }
 
 
@@ -120,6 +123,8 @@ class Check:
         status: HTTP status codes that are good.
         content_type: A part of the Content-Type.
         json: Values of a JSON object by key.
+        contains: A text that the page has.
+        host: The name by which the server is asked, where it has several.
         metrics: Names of metrics in Prometheus's text format.
         alerts: Alerts that must be loaded, as GROUP/ALERT.
         explains: Its cause explains every server error (5xx) of its part.
@@ -139,24 +144,36 @@ class Check:
     status: Sequence[int] = (200,)
     content_type: str = ""
     json: dict[str, Any] = field(default_factory=dict)
+    contains: str = ""
+    host: str = ""
     metrics: Sequence[str] = ()
     alerts: Sequence[str] = ()
     explains: bool = False
     writes: bool = False
 
 
-def collect(roles: Path, servers: dict[str, Server]) -> list[Check]:
+def collect(
+    roles: Path, servers: dict[str, Server], more: Sequence[dict[str, Any]] = ()
+) -> list[Check]:
     """Return the checks of the servers that are present, from roles/<role>/checks/main.yml.
+
+    Args:
+        roles: Folder of the roles.
+        servers: What the stack has, by name.
+        more: Further checks, each with its part.
 
     Raises:
         ValueError: A check has a word that no check has, or there is none at all.
     """
     found = []
-    for path in sorted(roles.glob("*/checks/main.yml")):
-        part = path.parent.parent.name
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    listed = [
+        (path.parents[1].name, path.parents[1], yaml.safe_load(path.read_text(encoding="utf-8")))
+        for path in sorted(roles.glob("*/checks/main.yml"))
+    ]
+    listed += [(str(entry["part"]), roles, [{**entry, "part": None}]) for entry in more]
+    for part, role, entries in listed:
         for entry in entries:
-            words = dict(entry)
+            words = {word: value for word, value in entry.items() if word != "part"}
             server = servers.get(words.pop("server"))
             needs, unless = words.pop("needs", ""), words.pop("unless", "")
             if server is None or not server.present:
@@ -166,12 +183,10 @@ def collect(roles: Path, servers: dict[str, Server]) -> list[Check]:
             words["name"] = words["name"].format(port=server.port)
             words["look_closer"] = words.get("look_closer", "").replace("{port}", str(server.port))
             try:
-                check = Check(part=part, server=server, role=path.parents[1], **words)
+                check = Check(part=part, server=server, role=role, **words)
                 KINDS[check.kind]
             except (TypeError, KeyError) as error:
-                raise ValueError(
-                    f"roles/{part}/checks/main.yml, {words['name']}: {error}"
-                ) from None
+                raise ValueError(f"{part}, {words['name']}: {error}") from None
             found.append(check)
     if not found:
         raise ValueError(f"no server of verify_servers has a check in {roles}/*/checks/main.yml")
@@ -208,8 +223,18 @@ def request(
 
 def http_answers(check: Check) -> str:
     """Ask for a page, and look at what the check says of it."""
-    reply = request(check.server.client(check.login), "GET", check.path, accept=check.status)
+    # Where a redirect is what is expected, it is the answer.
+    client = replace(
+        check.server.client(check.login),
+        host=check.host,
+        follow=bool(set(check.status) - set(REDIRECTS)),
+    )
+    reply = request(client, "GET", check.path, accept=check.status)
     seen = [str(reply.status)]
+    if check.contains:
+        if check.contains not in reply.body:
+            raise NotYetError(f"GET {check.path} has no text {check.contains!r}")
+        seen.append(f"{check.contains!r}")
     if check.content_type:
         content_type = reply.headers.get("content-type", "")
         if check.content_type not in content_type or not reply.body.strip():
@@ -502,7 +527,7 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
             known[word] = boolean(known.get(word, False))
         known = {word: value for word, value in known.items() if word in words}
         servers[name] = Server(params["address"], params["request_timeout"], **known)
-    checks = collect(Path(params["roles"]), servers)
+    checks = collect(Path(params["roles"]), servers, params.get("checks", ()))
     left_out = []
     if check_mode:
         left_out = [check.name for check in checks if check.writes]

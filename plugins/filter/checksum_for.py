@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.labstack.stack.plugins.filter.goarch import goarch
+
+from .goarch import goarch
 
 DOCUMENTATION = r"""
 name: checksum_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.labstack.stack.plugins.module_utils.variables import invalid
+from ..module_utils.variables import invalid
 
 DOCUMENTATION = r"""
 name: invalid_values

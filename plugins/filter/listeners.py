@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.labstack.stack.plugins.filter.listener import listener
+
+from .listener import listener
 
 DOCUMENTATION = r"""
 name: listeners

@@ -45,13 +45,8 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible_collections.labstack.stack.plugins.module_utils.ec2_lab import (
-    TAG,
-    Account,
-    AwsError,
-    Instance,
-    connection,
-)
+
+from ..module_utils.ec2_lab import TAG, Account, AwsError, Instance, connection
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,15 +10,27 @@ author: labstack (@labstack)
 description:
   - Packs a directory of the controller into a gzipped tar archive for the module
     M(labstack.stack.release_directory), which unpacks it on a host.
-  - Left out is every file and directory whose name begins with a dot, or is C(tests), C(secrets),
-    C(tls) or C(__pycache__). So neither a developer's secrets nor what only developers need travel.
+  - By default every file and directory is left out whose name begins with a dot, or is C(tests),
+    C(secrets), C(tls) or C(__pycache__). So neither a developer's secrets nor what only developers
+    need travel.
   - Of a file, its path, its content and whether it is executable count. Times and owners do not.
 options:
   _terms:
-    description: The directory. It must hold a C(compose.yaml).
+    description:
+      - The directory, or an archive of one (tar, zip). It must hold a C(compose.yaml), or a Compose
+        file of another of its usual names.
     required: true
     type: list
     elements: path
+  leave_out:
+    description: Names of files and directories that are left out, with C(*).
+    type: list
+    elements: str
+    default: [".*", tests, secrets, tls, __pycache__]
+  variable:
+    description: The variable that names the directory, for messages.
+    type: str
+    default: webapp_source
 """
 
 EXAMPLES = r"""
@@ -46,28 +58,35 @@ import base64
 import gzip
 import hashlib
 import io
+import shutil
 import tarfile
-from collections.abc import Iterator
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-LEFT_OUT = frozenset({"tests", "secrets", "tls", "__pycache__"})
+LEFT_OUT = (".*", "tests", "secrets", "tls", "__pycache__")
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 # The archive travels in the module's arguments, and is held in memory several times.
 MAX_BYTES = 8 * 1024 * 1024
 
 
-def _entries(directory: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
+def _entries(
+    directory: Path, leave_out: Sequence[str], prefix: str = ""
+) -> Iterator[tuple[str, Path]]:
     """Yield what belongs into the archive, as name in the archive and path; parents first."""
     for path in sorted(directory.iterdir(), key=lambda entry: entry.name):
-        if path.name.startswith(".") or path.name in LEFT_OUT:
+        if any(fnmatch(path.name, pattern) for pattern in leave_out):
             continue
         name = prefix + path.name
         yield name, path
         if path.is_dir() and not path.is_symlink():
-            yield from _entries(path, f"{name}/")
+            yield from _entries(path, leave_out, f"{name}/")
 
 
 def _member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:
@@ -87,22 +106,47 @@ def _member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:
     return info, content
 
 
-def pack(directory: Path) -> dict[str, str]:
-    """Return `digest` and `archive` of a directory.
+def _unpacked(archive: Path, scratch: Path, variable: str) -> Path:
+    """Unpack an archive and return the directory of its Compose file, which may be its only one.
+
+    Raises AnsibleLookupError.
+    """
+    try:
+        # Nothing outside of the directory, no links to elsewhere, no devices.
+        shutil.unpack_archive(
+            archive, scratch, filter=None if zipfile.is_zipfile(archive) else "data"
+        )
+    except (OSError, ValueError, shutil.ReadError, tarfile.TarError) as error:
+        raise AnsibleLookupError(
+            f"source_archive: {archive} cannot be unpacked: {error}. {variable} takes a directory, "
+            "or an archive of one: .tar.gz, .tar or .zip"
+        ) from error
+    entries = list(scratch.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else scratch
+
+
+def pack(
+    directory: Path, leave_out: Sequence[str] = LEFT_OUT, variable: str = "webapp_source"
+) -> dict[str, str]:
+    """Return `digest` and `archive` of a directory, or of an archive of one.
 
     Raises:
-        AnsibleLookupError: the directory or its compose.yaml is missing, something cannot be read,
+        AnsibleLookupError: the directory or its Compose file is missing, something cannot be read,
             is neither file nor directory, or all of it is larger than MAX_BYTES.
     """
-    if not (directory / "compose.yaml").is_file():
+    if directory.is_file():
+        with tempfile.TemporaryDirectory() as scratch:
+            return pack(_unpacked(directory, Path(scratch), variable), leave_out, variable)
+    if not any((directory / name).is_file() for name in COMPOSE_FILES):
         raise AnsibleLookupError(
-            f"source_archive: there is no {directory}/compose.yaml. webapp_source must name the "
-            'directory of the application, for example webapp_source: "{{ playbook_dir }}/app".'
+            f"source_archive: there is no {directory}/compose.yaml, nor docker-compose.yml. "
+            f"{variable} must name the directory of the application, for example "
+            f'{variable}: "{{{{ playbook_dir }}}}/app".'
         )
     buffer = io.BytesIO()
     try:
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for name, path in _entries(directory):
+            for name, path in _entries(directory, leave_out):
                 info, content = _member(name, path)
                 archive.addfile(info, io.BytesIO(content))
                 if buffer.tell() > MAX_BYTES:
@@ -130,4 +174,5 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
     ) -> list[dict[str, str]]:
         """Return one dictionary for each directory of `terms`."""
         self.set_options(var_options=variables, direct=kwargs)
-        return [pack(Path(term)) for term in terms]
+        leave_out, variable = self.get_option("leave_out"), self.get_option("variable")
+        return [pack(Path(term), leave_out, variable) for term in terms]

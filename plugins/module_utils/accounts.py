@@ -6,7 +6,7 @@ import grp
 import pwd
 from pathlib import Path
 
-from ansible_collections.labstack.stack.plugins.module_utils.services import Run
+from .services import Run
 
 
 class AccountError(Exception):

@@ -7,12 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.labstack.stack.plugins.module_utils.aws_diagnosis import (
-    MISSING_REGION,
-    MISSING_SESSION_TOKEN,
-    NO_CREDENTIALS,
-    explain,
-)
+from .aws_diagnosis import MISSING_REGION, MISSING_SESSION_TOKEN, NO_CREDENTIALS, explain
 
 try:
     import boto3

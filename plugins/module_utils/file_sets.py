@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+
+from .host_files import (
     TEMPORARY_PREFIX,
     Attributes,
     account_number,

@@ -126,6 +126,8 @@ class Client:
         user: Name for basic authentication; empty for none.
         password: Its password.
         context: Makes the TLS context, which says whose certificate is taken.
+        host: The name by which it is asked (Host); empty for that of the address.
+        follow: Whether redirects of GET are followed.
     """
 
     base: str
@@ -133,6 +135,8 @@ class Client:
     user: str = ""
     password: str = field(default="", repr=False)
     context: Callable[[], ssl.SSLContext] = any_certificate
+    host: str = ""
+    follow: bool = True
 
     def without_login(self) -> Client:
         """Return the same server, seen by a stranger."""
@@ -153,7 +157,7 @@ class Client:
         url = path if unix else urljoin(self.base + "/", path.lstrip("/"))
         for _ in range(4):
             reply = self._once(method, url, body)
-            if method != "GET" or reply.status not in REDIRECTS:
+            if method != "GET" or reply.status not in REDIRECTS or not self.follow:
                 break
             url = urljoin(url, reply.headers.get("location", url))
         return reply
@@ -177,6 +181,8 @@ class Client:
         if self.user and parts[:2] == urlsplit(self.base)[:2]:
             login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
             headers["Authorization"] = f"Basic {login}"
+        if self.host and parts[:2] == urlsplit(self.base)[:2]:
+            headers["Host"] = self.host
         data = None
         if body is not None:
             data = json.dumps(body).encode()

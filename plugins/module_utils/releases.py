@@ -18,12 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
-    Attributes,
-    replace,
-    sweep,
-    write_temporary,
-)
+from .host_files import Attributes, replace, sweep, write_temporary
 
 _MODE = 0o755
 _CHUNK = 1024 * 1024  # bytes

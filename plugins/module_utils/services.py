@@ -14,11 +14,7 @@ from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import NoReturn
 
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
-    Attributes,
-    replace,
-    write_temporary,
-)
+from .host_files import Attributes, replace, write_temporary
 
 _PROPERTIES = (
     "ActiveEnterTimestamp",

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem
+from .problems import Problem
 
 # Marks the probe's own line among whatever a login prints.
 MARK = "labstack-probe:"

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.common.yaml import yaml_load
-from ansible_collections.labstack.stack.plugins.module_utils.problems import Problem
-from ansible_collections.labstack.stack.plugins.module_utils.ssh_login import is_address
+
+from .problems import Problem
+from .ssh_login import is_address
 
 BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 COMMENT = re.compile(r"(?m)^\s*#.*$")

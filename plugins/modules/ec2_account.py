@@ -96,14 +96,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.aws_diagnosis import explain
-from ansible_collections.labstack.stack.plugins.module_utils.ec2_lab import (
-    LEARNER_LAB_KEY_PAIR,
-    Account,
-    AwsError,
-    connection,
-    private_key,
-)
+
+from ..module_utils.aws_diagnosis import explain
+from ..module_utils.ec2_lab import LEARNER_LAB_KEY_PAIR, Account, AwsError, connection, private_key
 
 
 def choose_key(account: Account, wanted: str, other_regions: list[str]) -> str:

@@ -58,7 +58,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.ec2_lab import Account, AwsError
+
+from ..module_utils.ec2_lab import Account, AwsError
 
 # What cloud-init's cc_ssh prints (write-ssh-key-fingerprints). Log prefixes may stand before a key.
 _KEYS = re.compile(

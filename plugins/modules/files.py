@@ -61,7 +61,7 @@ unvalidated:
 """
 
 
-from ansible_collections.labstack.stack.plugins.module_utils.file_sets import (
+from ..module_utils.file_sets import (
     FileSetError,
     FilesModule,
     arguments,

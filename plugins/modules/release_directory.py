@@ -44,20 +44,37 @@ options:
     suboptions:
       path:
         description:
-          - The directory that holds C(compose.yaml). What the lookup leaves out is left out here.
+          - The directory that holds the Compose file.
         type: path
         required: true
       commit:
         description: The commit that is checked out. Its first 12 digits are the release's name.
         type: str
         required: true
+  leave_out:
+    description:
+      - Names of files and directories of O(checkout) that are no part of the release, with C(*).
+        By default what the lookup leaves out.
+    type: list
+    elements: str
+    default: [".*", tests, secrets, tls, __pycache__]
   settings:
     description:
-      - Content of its C(.env), which Compose reads; C(%s) stands for the release's name. For
-        V(state=present).
+      - Content of its C(.env), which Compose reads. C(%s) stands for the release's name,
+        C(%(directory+text)s) for a digest of what the release has in that directory, and of the
+        text behind the plus, which may be left out. For V(state=present).
     type: str
+  kept_settings:
+    description:
+      - Variables of C(.env) that stay as they are when O(name) names a release that is there, so
+        that it runs on what it ran on.
+    type: list
+    elements: str
+    default: []
   name:
-    description: The release that serves from now on. Required for V(state=current).
+    description:
+      - The release that serves from now on. Required for V(state=current).
+      - For V(state=present), a release that is there already, instead of O(source) and O(checkout).
     type: str
   keep:
     description: How many releases to keep, the current one included.
@@ -66,7 +83,7 @@ options:
   images:
     description:
       - Prefix of the images that are tagged with a release's name, for example C(labstack/).
-      - Given, V(state=current) removes those whose release is gone.
+      - Given, V(state=current) removes those that no release's C(.env) names as a tag.
     type: str
 attributes:
   check_mode:
@@ -105,11 +122,25 @@ current:
   description: Name of the release that the link led to before; empty without a link.
   returned: success
   type: str
+compose:
+  description: The name of its Compose file; empty where check mode has not unpacked it.
+  returned: V(state=present)
+  type: str
+settings:
+  description: The variables of its C(.env).
+  returned: V(state=present)
+  type: dict
 superfluous:
   description: Releases that V(state=current) would remove, those that never served among them.
   returned: V(state=present)
   type: list
   elements: str
+former_settings:
+  description:
+    - What C(.env) of the current release held before this task changed it, so that a failure can
+      bring it back. Empty where nothing was changed, or where another release serves.
+  returned: V(state=present)
+  type: str
 removed:
   description: Releases and images that are (would be) removed.
   returned: success
@@ -128,12 +159,13 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+
+from ..module_utils.host_files import (
     Attributes,
     replace,
     sweep,
@@ -144,8 +176,12 @@ from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
 
 NAME_LENGTH = 12
 NAME = re.compile(r"[0-9a-f]{12}")
+# In settings: %(flask+3.13-slim)s
+DIGEST = re.compile(r"%\(([\w./-]+)(?:\+([^)]*))?\)s")
 # As the lookup source_archive leaves out.
-LEFT_OUT = ("tests", "secrets", "tls", "__pycache__")
+LEFT_OUT = (".*", "tests", "secrets", "tls", "__pycache__")
+# In the order in which Compose looks for them.
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 # A container that is just going away holds its image for a moment; the engine answers within this.
 DOCKER_TIMEOUT_S = 120
 
@@ -177,7 +213,7 @@ class Releases:
         """Make a release: `fill` gets an empty directory, which takes the name when it is complete.
 
         Raises:
-            ReleaseError: what `fill` made has no compose.yaml.
+            ReleaseError: what `fill` made has no Compose file.
             OSError: it cannot be written.
         """
         self.directory.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -186,8 +222,8 @@ class Releases:
         temporary.mkdir(mode=0o700)
         try:
             fill(temporary)
-            if not (temporary / "compose.yaml").is_file():
-                raise ReleaseError("it has no compose.yaml")
+            if not compose_file(temporary):
+                raise ReleaseError(f"it has none of {', '.join(COMPOSE_FILES)}")
             _to_disk(temporary)
             temporary.chmod(0o755)
             temporary.rename(self.directory / name)
@@ -222,11 +258,26 @@ class Releases:
         except FileNotFoundError:
             return set()
 
+    def tags(self, names: set[str]) -> set[str]:
+        """Return the tags of images that those releases use: their own names, and what .env has."""
+        found = set(names)
+        for name in names:
+            with suppress(OSError):
+                for value in settings_of((self.directory / name / ".env").read_text()).values():
+                    if NAME.fullmatch(value):
+                        found.add(value)
+        return found
+
     def remove(self, name: str) -> None:
         """Remove a release; killed in between, what is left is swept later. Raises OSError."""
         temporary = temporary_path(self.directory)
         (self.directory / name).rename(temporary)
         shutil.rmtree(temporary)
+
+
+def compose_file(directory: Path) -> str:
+    """Return the name of the Compose file that Compose itself would take, or an empty text."""
+    return next((name for name in COMPOSE_FILES if (directory / name).is_file()), "")
 
 
 def _to_disk(directory: Path) -> None:
@@ -241,15 +292,59 @@ def _to_disk(directory: Path) -> None:
         sync_directory(Path(parent))
 
 
-def settle(file: Path, content: str, check: bool) -> bool:
-    """Give a file a content, readable for all; return whether that changes it. Raises OSError."""
-    wanted = Attributes.own(0o644)
+def settle(file: Path, content: str, check: bool) -> tuple[bool, str]:
+    """Give a file a content, readable for all.
+
+    Returns:
+        Whether that changes it, and the content that it had before where that was another one.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    wanted, former = Attributes.own(0o644), ""
     with suppress(FileNotFoundError):
-        if file.read_text() == content and Attributes.of(file.lstat()) == wanted:
-            return False
+        before = file.read_text()
+        if before == content and Attributes.of(file.lstat()) == wanted:
+            return False, ""
+        former = before if before != content else ""
     if not check:
         replace(write_temporary(file.parent, [content.encode()], wanted), file)
-    return True
+    return True, former
+
+
+def settings_of(content: str) -> dict[str, str]:
+    """Return the variables of a file .env that has one on each line."""
+    lines = (line.partition("=") for line in content.splitlines() if not line.startswith("#"))
+    return {name: value for name, equals, value in lines if equals}
+
+
+def digest_of(directory: Path, text: str) -> str:
+    """Return 12 digits that stand for a directory's files, their modes, and a text.
+
+    Raises:
+        ReleaseError: there is no such directory.
+        OSError: it cannot be read.
+    """
+    if not directory.is_dir():
+        raise ReleaseError(f"it has no directory {directory.name}")
+    whole = hashlib.sha256(text.encode())
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            runs = "x" if path.stat().st_mode & 0o100 else "-"
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            whole.update(f"\n{path.relative_to(directory)} {runs} {content}".encode())
+    return whole.hexdigest()[:NAME_LENGTH]
+
+
+def render(settings: str, name: str, release: Path) -> str:
+    """Return the settings of a release, with what stands for its name and its digests filled in.
+
+    Raises:
+        ReleaseError: a directory that they name is not there.
+        OSError: it cannot be read.
+    """
+    filled = DIGEST.sub(lambda found: digest_of(release / found[1], found[2] or ""), settings)
+    return filled.replace("%s", name)
 
 
 def unpack(archive: str, digest: str, target: Path) -> None:
@@ -285,11 +380,9 @@ def unpack(archive: str, digest: str, target: Path) -> None:
             path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
-def copy(checkout: Path, target: Path) -> None:
+def copy(checkout: Path, target: Path, leave_out: Sequence[str] = LEFT_OUT) -> None:
     """Copy a checked out directory into an empty one. Raises OSError (shutil.Error)."""
-    shutil.copytree(
-        checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *LEFT_OUT)
-    )
+    shutil.copytree(checkout, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*leave_out))
 
 
 class Images:
@@ -309,8 +402,8 @@ class Images:
             check=False,
         )
 
-    def old(self, releases: set[str]) -> list[str]:
-        """Return the images whose tag is the name of a release that is not among `releases`.
+    def old(self, tags: set[str]) -> list[str]:
+        """Return the images whose tag has the form of a release's and is not among `tags`.
 
         Raises:
             ReleaseError: the engine does not answer.
@@ -321,18 +414,42 @@ class Images:
         if listed.returncode:
             raise ReleaseError(f"docker image ls failed: {listed.stderr.strip()}")
         tagged = [(line, line.rpartition(":")[2]) for line in listed.stdout.split()]
-        return [line for line, tag in tagged if NAME.fullmatch(tag) and tag not in releases]
+        return [line for line, tag in tagged if NAME.fullmatch(tag) and tag not in tags]
 
     def remove(self, names: list[str]) -> str:
         """Remove images; return why some could not be removed, or an empty text."""
         return self._docker("rm", *names).stderr.strip()
 
 
+def keep(content: str, file: Path, names: list[str]) -> str:
+    """Return new settings in which some variables have the values that a file has.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        before = settings_of(file.read_text())
+    except FileNotFoundError:
+        return content
+    lines = []
+    for line in content.splitlines(keepends=True):
+        name = line.partition("=")[0]
+        known = name in names and name in before
+        lines.append(f"{name}={before[name]}\n" if known else line)
+    return "".join(lines)
+
+
 def make_present(module: AnsibleModule, releases: Releases) -> None:
     """Bring V(state=present) about and end the module."""
     source, checkout = module.params["source"], module.params["checkout"]
-    digest = source["digest"] if source else checkout["commit"]
-    name = digest[:NAME_LENGTH]
+    if source or checkout:
+        digest = source["digest"] if source else checkout["commit"]
+        name = digest[:NAME_LENGTH]
+    else:
+        digest = name = module.params["name"]
+        if name not in releases.names():
+            kept = ", ".join(sorted(filter(NAME.fullmatch, releases.names()))) or "none"
+            raise ReleaseError(f"there is no release {name!r}; kept are: {kept}")
     if not NAME.fullmatch(name):
         raise ReleaseError(f"{digest!r} does not begin with {NAME_LENGTH} hexadecimal digits")
     changed = name not in releases.names()
@@ -341,14 +458,20 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             name,
             (lambda target: unpack(source["archive"], digest, target))
             if source
-            else (lambda target: copy(Path(checkout["path"]), target)),
+            else (lambda target: copy(Path(checkout["path"]), target, module.params["leave_out"])),
         )
     release = releases.directory / name
-    settings = module.params["settings"]
-    if settings is not None:
+    settings, content, former = module.params["settings"], "", ""
+    current = releases.current()
+    # What check mode has not unpacked has no digests.
+    if settings is not None and release.is_dir():
         if not module.check_mode:
             sweep(release)
-        changed |= settle(release / ".env", settings.replace("%s", name), module.check_mode)
+        content = render(settings, name, release)
+        if not (source or checkout):
+            content = keep(content, release / ".env", module.params["kept_settings"])
+        settled, former = settle(release / ".env", content, module.check_mode)
+        changed |= settled
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"
@@ -356,9 +479,12 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         changed=changed,
         name=name,
         path=str(release),
-        current=releases.current(),
+        current=current,
+        former_settings=former if name == current else "",
         removed=[],
+        settings=settings_of(content),
         superfluous=releases.old(module.params["keep"], name),
+        compose=compose_file(release),
     )
 
 
@@ -380,7 +506,9 @@ def make_current(module: AnsibleModule, releases: Releases) -> None:
     # Where check mode has installed nothing there is no engine, and so no image.
     docker = module.get_bin_path("docker") if module.params["images"] else None
     if docker:
-        images = Images(docker, module.params["images"]).old(releases.names() - set(removed))
+        images = Images(docker, module.params["images"]).old(
+            releases.tags(releases.names() - set(removed))
+        )
     elif module.params["images"] and not module.check_mode:
         raise ReleaseError("there is no docker command to remove old images with")
     if docker and images and not module.check_mode:
@@ -420,14 +548,16 @@ def main() -> None:
                     "commit": {"required": True},
                 },
             },
+            "leave_out": {"type": "list", "elements": "str", "default": list(LEFT_OUT)},
             "settings": {},
+            "kept_settings": {"type": "list", "elements": "str", "default": []},
             "name": {},
             "keep": {"type": "int", "default": 3},
             "images": {},
         },
         mutually_exclusive=[("source", "checkout")],
         required_if=[
-            ("state", "present", ("source", "checkout"), True),
+            ("state", "present", ("source", "checkout", "name"), True),
             ("state", "current", ("name",)),
         ],
         supports_check_mode=True,

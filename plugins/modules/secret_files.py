@@ -49,6 +49,12 @@ options:
             a bind mount.
           - Left out, the file is for its owner alone (mode 0600).
         type: int
+      everybody:
+        description:
+          - Whether everybody may read the file (mode 0444) to whom it is mounted, for a container
+            whose users are not known. On the host, the directory keeps them out.
+        type: bool
+        default: false
 attributes:
   check_mode:
     description: Writes nothing, and returns invented values for missing secrets.
@@ -101,13 +107,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
-    Attributes,
-    make_directory,
-    replace,
-    sweep,
-    write_temporary,
-)
+
+from ..module_utils.host_files import Attributes, make_directory, replace, sweep, write_temporary
 
 _ALPHABET = string.ascii_letters + string.digits
 # 12 characters of 62 are 71 bits: below that, an offline guess of a leaked hash is within reach.
@@ -128,10 +129,13 @@ class Wanted:
     min_length: int = 0
     length: int = 32
     gid: int | None = None
+    everybody: bool = False
 
     @property
     def attributes(self) -> Attributes:
         """Owner, group and mode of the file."""
+        if self.everybody:
+            return Attributes.own(0o444)
         if self.gid is None:
             return Attributes.own(0o600)
         return Attributes(os.geteuid(), self.gid, 0o440)
@@ -308,6 +312,7 @@ def main() -> None:
                     "min_length": {"type": "int", "default": 0},
                     "length": {"type": "int", "default": 32},
                     "gid": {"type": "int"},
+                    "everybody": {"type": "bool", "default": False},
                 },
             },
         },

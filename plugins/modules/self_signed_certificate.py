@@ -84,7 +84,8 @@ import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.certificates import (
+
+from ..module_utils.certificates import (
     CERTIFICATE,
     DAY_S,
     KEY,
@@ -93,7 +94,7 @@ from ansible_collections.labstack.stack.plugins.module_utils.certificates import
     is_ip,
     openssl,
 )
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
+from ..module_utils.host_files import (
     Attributes,
     account_number,
     make_directory,

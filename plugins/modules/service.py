@@ -196,12 +196,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.labstack.stack.plugins.module_utils import (
-    accounts,
-    file_sets,
-    releases,
-    services,
-)
+from ..module_utils import accounts, file_sets, releases, services
 
 _UNITS = Path("/etc/systemd/system")
 _ERRORS = (

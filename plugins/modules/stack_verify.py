@@ -38,9 +38,16 @@ options:
         C(run_here). C(needs) and C(unless) name what the server must or must not have.
       - C(kind) is http (the default), certificate, closed, product, targets, alerts or dashboards.
       - Http looks at C(path), as a stranger where C(login) is false, for C(status),
-        C(content_type), C(json) and C(metrics).
+        C(content_type), C(contains) (a text), C(json) and C(metrics). C(host) is the name by which
+        the server is asked.
     type: path
     required: true
+  checks:
+    description:
+      - Further checks, in the same words, each with its C(part), as an application's pages.
+    type: list
+    elements: dict
+    default: []
   ssh_command:
     description: How a person logs in on the host; begins the commands of a failure's message.
     type: str

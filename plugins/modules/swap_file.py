@@ -65,11 +65,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.host_files import (
-    Attributes,
-    replace,
-    write_temporary,
-)
+
+from ..module_utils.host_files import Attributes, replace, write_temporary
 
 PAGE = 4096
 # Bytes that must stay free beside the swap file.

@@ -51,12 +51,8 @@ import shutil
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labstack.stack.plugins.module_utils.certificates import (
-    CertificateError,
-    Docker,
-    Keeper,
-    Settings,
-)
+
+from ..module_utils.certificates import CertificateError, Docker, Keeper, Settings
 
 
 def present(module: AnsibleModule, keeper: Keeper) -> tuple[bool, str]:

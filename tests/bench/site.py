@@ -1,9 +1,12 @@
 """Times ./lab's runs and counts what they do: `./lab run python -m tests.bench.site`.
 
 Prints, for a blank stand-in host: the first run of site.yml, then runs with nothing to do (seconds,
-executed module tasks, changed tasks, requests to the mirror), and what the running stack takes of
-the host's memory. With --by-hand, before that, the course document's commands as a shell script on
-another blank host (by_hand.sh), and the ratio of both.
+executed module tasks, changed tasks, requests to the mirror), a run with the tag of a role of which
+one template has changed, and what the running stack takes of the host's memory.
+
+With --by-hand, before that, the course document's commands as a shell script on another blank host
+(by_hand.sh), and the ratio of both. With --hosts 10, afterwards, the role node_exporter on one host
+and on ten small ones (hosts.yml): a first run and one with nothing to do, and the ratios.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ import yaml
 from tests.lab import ROOT, RUN_TIMEOUT, Lab
 
 BY_HAND = Path(__file__).with_name("by_hand.sh")
+HOSTS = "tests/bench/hosts.yml"
+# One template of one role: what changes is a line of prometheus.yml.
+CHANGED = ("--tags", "prometheus", "-e", "prometheus_scrape_interval=7s")
 
 # Actions that run on the controller, inside ansible-playbook: no module, no round trip.
 CONTROLLER_ONLY = {"assert", "debug", "fail", "include_tasks", "set_fact", "validate_argument_spec"}
@@ -129,6 +135,34 @@ def by_hand(name: str) -> float:
         lab.down()
 
 
+def many(name: str, count: int) -> tuple[float, float]:
+    """Seconds that hosts.yml takes on so many blank hosts at once: a first run, and another.
+
+    Raises:
+        RuntimeError: a run failed; its end is in the message.
+    """
+    lab = Lab(name, tuple(f"host{number}" for number in range(count)))
+    lab.up("--memory", "256m", "--swap", "256m", "--cpus", str(2 / count if count > 2 else 1))
+    try:
+        runs = [lab.play(playbook=HOSTS) for _ in range(2)]
+        for run in runs:
+            if run.status != 0:
+                raise RuntimeError(run.output[-3000:])
+        return runs[0].seconds, runs[1].seconds
+    finally:
+        lab.down()
+
+
+def beside(name: str, count: int) -> None:
+    """Prints what many hosts take beside one."""
+    print("role node_exporter     first run   nothing to do")
+    one, all_of_them = many(f"{name}-one", 1), many(f"{name}-many", count)
+    for hosts, (first, again) in ((1, one), (count, all_of_them)):
+        print(f"{hosts:3d} host(s)          {first:6.1f} s       {again:6.1f} s")
+    ratios = [many / single for many, single in zip(all_of_them, one, strict=True)]
+    print(f"ratio               {ratios[0]:6.2f} x       {ratios[1]:6.2f} x")
+
+
 def main() -> int:
     """Runs the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -136,6 +170,7 @@ def main() -> int:
     parser.add_argument("--lab", default="bench", help="name of the lab (default: bench)")
     parser.add_argument("--keep", action="store_true", help="leave the lab running")
     parser.add_argument("--by-hand", action="store_true", help="time the document's commands too")
+    parser.add_argument("--hosts", type=int, default=0, help="time so many hosts at once too")
     arguments = parser.parse_args()
 
     hand = by_hand(f"{arguments.lab}-hand") if arguments.by_hand else 0.0
@@ -155,6 +190,9 @@ def main() -> int:
             seconds.append(run.seconds)
             print(f"nothing to do       {run.seconds:6.1f} s   {run.recap}")
         print(f"nothing to do       {statistics.median(seconds):6.1f} s   median")
+        changed = lab.play(*CHANGED)
+        print(f"one template, a tag {changed.seconds:6.1f} s   {changed.recap}")
+        lab.play("--tags", "prometheus")
         began = time.time()
         tasks = executed(lab.play_json())
         print(f"executed tasks      {len(tasks):4d}")
@@ -163,6 +201,8 @@ def main() -> int:
     finally:
         if not arguments.keep:
             lab.down()
+    if arguments.hosts:
+        beside(arguments.lab, arguments.hosts)
     return 0
 
 

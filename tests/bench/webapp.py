@@ -11,7 +11,7 @@ through Apache. Measured are /healthz, one product (a SELECT by primary key) and
 Prints requests a second, latency, refused requests, processor time a request, and memory: medians
 of the rounds. Other load on the machine changes all but the processor time; `load` is printed, and
 figures of different runs compare only when both were calm. With --attack SECONDS: what many and
-slow clients do to it instead (tests/load.py).
+slow clients and slow bodies do to it instead (tests/load.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import ROOT, Lab
-from tests.load import attack, latency, settled, states
+from tests.load import BODIES, attack, latency, settled, slow_bodies, states
 
 HERE = Path(__file__).parent
 SERVICES = ("flask-app", "apache", "mysql")
@@ -78,7 +78,8 @@ services:
     mem_limit: 512m
     volumes: ["{FOLDER}:/bench:ro"]
   apache:
-    volumes: ["{FOLDER}/httpd.conf:/usr/local/apache2/conf/httpd.conf:ro"]
+    command: [httpd-foreground, -f, {FOLDER}/httpd.conf]
+    volumes: ["{FOLDER}:{FOLDER}:ro"]
 """
 VARIANTS = {"baseline": BASELINE, "gunicorn": GUNICORN, "deployed": DEPLOYED}
 
@@ -136,19 +137,20 @@ def used(lab: Lab) -> dict[str, tuple[int, int]]:
 
 def prepare(lab: Lab) -> None:
     """Brings the variants' files and image to the host."""
-    conf = (ROOT / "app/apache/httpd.conf").read_text()
+    conf = (ROOT / "app/edge/httpd.conf").read_text()
     conf, found = re.subn(
-        r"^(ProxyPass / \S+).*$", r"\1 retry=0 disablereuse=On", conf, flags=re.MULTILINE
+        r"^( +ProxySet ).*$", r"\1retry=0 disablereuse=On", conf, flags=re.MULTILINE
     )
     if found != 1:
-        raise BenchError("app/apache/httpd.conf has not exactly one line `ProxyPass / ...`")
-    release = on_host(lab, "basename $(readlink /opt/webapp/current)").strip()
+        raise BenchError("app/edge/httpd.conf has not exactly one line `ProxySet ...`")
+    names = "sudo docker ps --filter label=com.docker.compose.service=flask-app --format {{.Image}}"
+    image = on_host(lab, names).strip()
     files = {
         "httpd.conf": conf,
         "webapp_baseline.py": (HERE / "webapp_baseline.py").read_text(),
         "requirements.txt": (HERE / "webapp_gunicorn.txt").read_text(),
         "Dockerfile": (
-            f"FROM labstack/flask-app:{release}\nUSER 0\nCOPY requirements.txt .\n"
+            f"FROM {image}\nUSER 0\nCOPY requirements.txt .\n"
             "RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check"
             " --require-hashes --requirement requirements.txt\nUSER 10001:10001\n"
         ),
@@ -247,6 +249,9 @@ def withstand(lab: Lab, seconds: int) -> None:
     print(
         f"answers as before ({normal * 1e3:.0f} ms) after {settled(lab.address, normal, 60):.1f} s"
     )
+    print(f"{'no slow bodies':16}" + slow_bodies(lab.address, seconds, "length", slow=0).table())
+    for kind in BODIES:
+        print(f"{kind:16}" + slow_bodies(lab.address, seconds, kind).table())
     after = states(lambda command: on_host(lab, f"sudo {command}"))
     print("containers: " + ("as before" if after == before else f"{before} -> {after}"))
     print("memory, MiB: " + "   ".join(f"{n} {m / 2**20:.0f}" for n, (_, m) in used(lab).items()))

@@ -63,7 +63,7 @@ def checkip() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Lab]:
     """The stand-in host that plays the instance's machine."""
-    lab = Lab("ec2test")
+    lab = Lab("molecule-ec2_instance")
     lab.down()
     lab.up()
     yield lab

@@ -1,4 +1,4 @@
-"""Three hosts, one of which watches the others: site.yml as it is, and an inventory for it."""
+"""Three hosts, one of which monitors the others: site.yml as it is, and an inventory for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.lab import ROOT, Lab, Run
 
 INVENTORY = str(ROOT / "tests" / "several_hosts" / "inventory.yml")
 NAMES = ("mon", "web1", "web2")
-WATCHED = ("labstack-hosts-web1", "labstack-hosts-web2")
+MONITORED = ("labstack-hosts-web1", "labstack-hosts-web2")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def test_every_job_lists_its_hosts_and_all_are_up(hosts: Hosts) -> None:
         "prometheus",
         "ssh",
     }
-    for name in WATCHED:
+    for name in MONITORED:
         assert {job for job, host in found if host == name} == {"mysql", "node", "ssh"}
     assert hosts.query("up == 0") == []
     wait_until(lambda: len(hosts.query('probe_success{job="ssh"} == 1')) == 3, 30)
@@ -92,7 +92,7 @@ def test_dashboard_1860_can_choose_each_host(hosts: Hosts) -> None:
     assert len({metric["instance"] for metric in series}) == 3
 
 
-def test_only_the_monitoring_host_watches(hosts: Hosts) -> None:
+def test_only_the_monitoring_host_monitors(hosts: Hosts) -> None:
     units = ("prometheus", "alertmanager", "grafana-server", "node_exporter")
     command = "systemctl is-active " + " ".join(units) + " || true"
     assert hosts.lab.ssh(command, host="mon").stdout.split() == ["active"] * 4
@@ -100,9 +100,9 @@ def test_only_the_monitoring_host_watches(hosts: Hosts) -> None:
         assert hosts.lab.ssh(command, host=name).stdout.split() == ["inactive"] * 3 + ["active"]
 
 
-@pytest.mark.parametrize("name", WATCHED)
+@pytest.mark.parametrize("name", MONITORED)
 @pytest.mark.parametrize("port", [9100, 9104])
-def test_a_watched_host_answers_with_the_monitoring_password_only(
+def test_a_monitored_host_answers_with_the_monitoring_password_only(
     name: str, port: int, hosts: Hosts
 ) -> None:
     url = f"http://{hosts.addresses[name]}:{port}/metrics"
@@ -115,7 +115,7 @@ def test_a_watched_host_answers_with_the_monitoring_password_only(
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_the_monitoring_password_is_nowhere_on_a_watched_host(name: str, hosts: Hosts) -> None:
+def test_the_monitoring_password_is_nowhere_on_a_monitored_host(name: str, hosts: Hosts) -> None:
     places = "/etc /opt /usr/local /var/lib /var/log /run /tmp /home /root"
     # By standard input: sudo logs the command.
     look = f'p=$(cat); grep -rlsF -- "$p" {places}; journalctl --no-pager | grep -cF -- "$p"'

@@ -5,7 +5,11 @@ from __future__ import annotations
 _KERNEL = "the kernel of the machine does not count it"
 _HARDWARE = "a virtual machine has no such hardware"
 
+_FOREIGN = "this host has the bundled application alone; tests/applications looks at these"
+
 WITHOUT_DATA: dict[str, str] = {
+    'job="application': _FOREIGN,
+    "backup_": "a host that is minutes old has made no backup; tests/backup looks at its metrics",
     "node_pressure_irq_stalled_seconds_total": _KERNEL,
     "node_schedstat_": _KERNEL,
     "node_kernel_hung_tasks": _KERNEL,

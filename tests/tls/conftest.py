@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = Lab("tls")
+    lab = Lab("molecule-certificate")
     lab.down()
     lab.up()
     yield lab
@@ -25,6 +25,6 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def pebble(lab: Lab) -> Iterator[Pebble]:  # noqa: ARG001 - the host first, or pebble takes its address
     """An ACME server that knows nobody yet."""
-    server = Pebble(docker.from_env(), "labstack-tls-pebble", upstream.choose())
+    server = Pebble(docker.from_env(), "labstack-certificate-pebble", upstream.choose())
     yield server
     server.remove()

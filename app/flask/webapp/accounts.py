@@ -9,7 +9,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
 from flask import Flask, current_app
 from sqlalchemy import select, update
@@ -120,6 +121,35 @@ class Remembered:
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._until: OrderedDict[bytes, float] = OrderedDict()
+        # A lock for each pair that is being looked at, and how many are there for it.
+        self._turns: dict[bytes, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def turn(self, stored: str, password: str) -> Iterator[None]:
+        """Let one request at a time look at a pair; the others know the answer when it is theirs.
+
+        A process that has just started remembers nobody: a busy client's first requests would all
+        be hashed, and counted as tries, at the same time.
+
+        Raises:
+            webapp.passwords.BusyError: no turn came in time.
+        """
+        digest = self._digest(stored, password)
+        with self._lock:
+            lock, there = self._turns.get(digest, (threading.Lock(), 0))
+            self._turns[digest] = (lock, there + 1)
+        try:
+            if not lock.acquire(timeout=passwords.PATIENCE):
+                raise passwords.BusyError
+            try:
+                yield
+            finally:
+                lock.release()
+        finally:
+            with self._lock:
+                lock, there = self._turns.pop(digest)
+                if there > 1:
+                    self._turns[digest] = (lock, there - 1)
 
     def _digest(self, stored: str, password: str) -> bytes:
         # The stored hash has no NUL, so the border between the two is certain.
@@ -185,8 +215,21 @@ def check(username: str, password: str, address: str, *, remember: bool = False)
     known = 0 < len(username) <= 50 and len(password) <= 1024
     user = find(username) if known else None
     remembered: Remembered = current_app.extensions["remembered"]
-    if remember and user and remembered.knows(user.password, password):
+    if not (remember and user):
+        return _look(user, username, password, address)
+    if remembered.knows(user.password, password):
         return user
+    with remembered.turn(user.password, password):
+        if remembered.knows(user.password, password):
+            return user
+        found = _look(user, username, password, address)
+        if found:
+            remembered.learn(found.password, password)
+        return found
+
+
+def _look(user: User | None, username: str, password: str, address: str) -> User | None:
+    """Count a try, and compare the password with the account's hash; see `check`."""
     tries: Tries = current_app.extensions["tries"]
     # By the account, where there is one: MySQL finds it by other spellings of its name, too.
     account: int | str = user.id if user else username.casefold()[:50]
@@ -211,8 +254,6 @@ def check(username: str, password: str, address: str, *, remember: bool = False)
     tries.forget(limits, began)
     if passwords.is_outdated(stored):
         user = _rehashed(user, password)
-    if remember:
-        remembered.learn(user.password, password)
     return user
 
 

@@ -38,18 +38,6 @@ Send = Callable[..., Response]
 
 
 @pytest.fixture(scope="module")
-def address(host: Host) -> str:
-    """The host's own address; `hostname -I` names Docker's bridges too."""
-    route = str(host.check_output("ip -4 route get 192.0.2.1"))
-    return route.split(" src ")[1].split(maxsplit=1)[0]
-
-
-@pytest.fixture(scope="module")
-def admin_password(host: Host) -> str:
-    return str(host.file(f"{SECRETS}/webapp_admin_password").content_string).strip()
-
-
-@pytest.fixture(scope="module")
 def send(address: str, admin_password: str) -> Send:
     """Send a request from the controller: send("POST", "/api/products", {...}, admin=True)."""
 
@@ -288,8 +276,8 @@ def other_apache(host: Host) -> Iterator[Callable[..., str]]:
         host.check_output(
             f"docker run -d --name {name} --user 33:33 --group-add 10001 --read-only {variables}"
             f" --tmpfs /run/apache:uid=33,gid=33 --network webapp_front"
-            f" -v {tls}/cert.pem:/run/secrets/webapp_tls_certificate:ro"
-            f" -v {tls}/key.pem:/run/secrets/webapp_tls_key:ro {inspect(host, 'apache')['Image']}"
+            f" -v {tls}:/run/tls:ro -v /etc/labstack/edge:/run/edge:ro"
+            f" {inspect(host, 'apache')['Image']}"
         )
         wait_until(lambda: host.run(f"docker exec {name} apache-healthcheck").rc == 0, 20)
         return name
@@ -334,9 +322,10 @@ def test_only_http_and_https_are_open_to_everybody(host: Host) -> None:
         if not entry["HostIp"].startswith("127.")
     }
     assert ports == {"80", "443"}
-    bindings = inspect(host, "flask-app")["HostConfig"]["PortBindings"]
-    assert bindings == {"5000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5000"}]}
-    # For the exporter of the host.
+    assert not inspect(host, "flask-app")["HostConfig"]["PortBindings"]
+    # Flask past what people meet, for the host's Prometheus; MySQL for the exporter of the host.
+    bindings = inspect(host, "apache")["HostConfig"]["PortBindings"]
+    assert bindings["5000/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "5000"}]
     bindings = inspect(host, "mysql")["HostConfig"]["PortBindings"]
     assert bindings == {"3306/tcp": [{"HostIp": "127.0.0.1", "HostPort": "3306"}]}
 
@@ -454,10 +443,12 @@ def test_mysqls_first_start_may_be_killed_half_way(host: Host, other_mysql: str)
 
 
 def test_one_release_serves_and_its_images_are_the_only_old_ones(host: Host) -> None:
-    current = host.check_output("readlink /opt/webapp/current").rpartition("/")[2]
-    for service in SERVICES:
-        assert inspect(host, service)["Config"]["Image"] == f"labstack/{service}:{current}"
+    settings = host.file("/opt/webapp/current/.env").content_string
+    for service, name in zip(SERVICES, ("APACHE", "FLASK", "MYSQL"), strict=True):
+        tag = inspect(host, service)["Config"]["Image"].removeprefix(f"labstack/{service}:")
+        assert f"\nWEBAPP_{name}_TAG={tag}\n" in settings
     releases = host.check_output("ls -A /opt/webapp/releases").split()
+    known = host.check_output("cat /opt/webapp/releases/*/.env")
     tags = host.check_output("docker image ls --format '{{.Tag}}' --filter reference='labstack/*'")
-    assert set(tags.split()) <= set(releases)
+    assert [tag for tag in tags.split() if f"_TAG={tag}\n" not in f"{known}\n"] == []
     assert len(releases) <= 3

@@ -24,10 +24,10 @@ COMMANDS = [command for command, _ in HELP]
 
 
 def test_every_verb_is_there() -> None:
-    ec2 = [f"ec2 {verb}" for verb in ("credentials", "down", "report", "ssh", "status", "up")]
-    assert sorted(COMMANDS) == sorted(
-        ["", "up", "status", "report", "ssh", "down", "run", "test", "ec2", *ec2]
-    )
+    hosts = ["up", "deploy", "releases", "rollback", "status", "report", "open", "passwords"]
+    hosts += ["logs", "ssh", "backup", "restore", "drill", "down"]
+    ec2 = [f"ec2 {verb}" for verb in (*hosts, "credentials")]
+    assert sorted(COMMANDS) == sorted(["", *hosts, "run", "test", "backups", "ec2", *ec2])
 
 
 def test_the_page_is_in_step() -> None:

@@ -101,6 +101,21 @@ def test_a_release_has_its_settings_which_may_change(
     assert file.stat().st_mode & 0o777 == 0o644
 
 
+def test_the_settings_of_the_release_that_serves_can_be_brought_back(
+    release: Release, root: Path, tmp_path: Path
+) -> None:
+    source = sources(tmp_path)
+    made = release(source=source, settings="PORT=80\n")
+    assert made["former_settings"] == ""
+    # Nobody uses them yet.
+    assert release(source=source, settings="PORT=81\n")["former_settings"] == ""
+    release(state="current", name=made["name"])
+    assert release(source=source, settings="PORT=81\n")["former_settings"] == ""
+    assert release(source=source, settings="PORT=82\n")["former_settings"] == "PORT=81\n"
+    (root / "releases" / made["name"] / ".env").chmod(0o600)
+    assert release(source=source, settings="PORT=82\n")["former_settings"] == ""
+
+
 def test_check_mode_tells_and_writes_nothing(release: Release, root: Path, tmp_path: Path) -> None:
     result = release(source=sources(tmp_path), check=True)
     assert result["changed"]
@@ -166,7 +181,7 @@ def test_a_checkout_becomes_a_release_without_what_is_left_out(
 
 
 def test_both_ways_leave_out_the_same() -> None:
-    assert set(release_directory.LEFT_OUT) == source_archive.LEFT_OUT
+    assert release_directory.LEFT_OUT == source_archive.LEFT_OUT
 
 
 def test_a_missing_checkout_is_told(release: Release, tmp_path: Path) -> None:

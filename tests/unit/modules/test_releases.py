@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -663,8 +664,8 @@ def test_a_dead_server_is_not_tried_for_ever(
 ) -> None:
     """Four tries of the time limit each took four minutes."""
     clock = iter(range(0, 1000, 21))
-    monkeypatch.setattr(releases.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(releases.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
     def dead(*_: object) -> Iterator[bytes]:
         raise releases.TransientError("timed out")

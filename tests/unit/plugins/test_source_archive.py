@@ -7,14 +7,16 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleLookupError
+from ansible.plugins.loader import lookup_loader
 from ansible_collections.labstack.stack.plugins.lookup import source_archive
-from ansible_collections.labstack.stack.plugins.lookup.source_archive import LookupModule, pack
+from ansible_collections.labstack.stack.plugins.lookup.source_archive import pack
 
 
 def write(directory: Path, names: Iterable[str]) -> None:
@@ -128,7 +130,26 @@ def test_an_unreadable_file_is_told(sources: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_ansible_gets_one_result_for_each_directory(sources: Path) -> None:
-    lookup = LookupModule()
-    lookup._load_name = "source_archive"
-    lookup.set_options = lambda **_: None
+    lookup = lookup_loader.get("labstack.stack.source_archive")
     assert lookup.run([str(sources)], {}) == [pack(sources)]
+
+
+def test_an_application_may_have_the_old_file_name_and_keep_its_hidden_files(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, ["docker-compose.yml", ".dockerignore", ".env", ".git/HEAD", "tests/a"])
+    packed = members(pack(tmp_path, [".git", ".env"])["archive"])
+    assert list(packed) == [".dockerignore", "docker-compose.yml", "tests", "tests/a"]
+
+
+@pytest.mark.parametrize("form", ["gztar", "zip"])
+def test_an_archive_is_the_directory_in_it(tmp_path: Path, form: str) -> None:
+    write(tmp_path, ["shop-1.0/compose.yaml", "shop-1.0/app.py"])
+    file = shutil.make_archive(str(tmp_path / "shop"), form, tmp_path, "shop-1.0")
+    assert pack(Path(file)) == pack(tmp_path / "shop-1.0")
+
+
+def test_what_is_no_archive_is_told_with_its_variable(tmp_path: Path) -> None:
+    (tmp_path / "shop.tgz").write_text("no")
+    with pytest.raises(AnsibleLookupError, match=r"webapp_apps.shop.source takes a directory"):
+        pack(tmp_path / "shop.tgz", (), "webapp_apps.shop.source")

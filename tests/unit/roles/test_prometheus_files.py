@@ -121,8 +121,8 @@ def test_a_job_may_be_down_when_it_says_so() -> None:
         {"name": "b", "targets": ["b:1"], "must_be_up": False},
         {"name": "c", "targets": ["c:1"], "must_be_up": True},
     ]
-    watched = evaluate("prometheus", "__prometheus_watched_jobs", prometheus_jobs=jobs)
-    assert watched == ["a", "c"]
+    monitored = evaluate("prometheus", "__prometheus_probed_jobs", prometheus_jobs=jobs)
+    assert monitored == ["a", "c"]
 
 
 def test_alert_is_the_documents() -> None:

@@ -38,6 +38,7 @@ FOLLOWING = [
     "alertmanager_external_url",
     "grafana_root_url",
     "grafana_prometheus_url",
+    "hardening_limited_ports",
     "certificate_https_port",
     "mysqld_exporter_mysql_address",
     "apache_exporter_status_url",
@@ -45,6 +46,10 @@ FOLLOWING = [
     "ec2_instance_admin_ports",
     "preflight_ports",
     "verify_servers",
+    "application_edge_status_address",
+    "application_edge_status_url",
+    "application_https_port",
+    "__stack_application_jobs",
 ]
 
 
@@ -59,7 +64,8 @@ def test_the_test_moves_everything_that_chooses_a_port() -> None:
 
 @pytest.mark.parametrize("name", FOLLOWING)
 def test_every_consumer_has_the_documents_port_until_it_moves(name: str) -> None:
-    before, after = asked(name), asked(name, **MOVED)
+    apps = {"webapp_apps": {"shop": {"source": "../shop", "path": "/shop"}}}
+    before, after = asked(name, **apps), asked(name, **MOVED, **apps)
     assert FORMER.search(str(before)) or name == "prometheus_jobs"
     assert not FORMER.search(str(after)), after
     assert before != after
@@ -177,8 +183,8 @@ def test_exporters_are_brought_and_taken_off_as_the_table_says() -> None:
     (play,) = yaml.safe_load((REPOSITORY / "playbooks" / "teardown.yml").read_text())
     order = evaluate("journald", str(play["tasks"][0]["loop"]).strip()[2:-2])
     roles = {path.parent.parent.name for path in ROLES.glob("*/tasks/teardown.yml")}
-    # What brings the others is taken off by each of them.
-    assert set(order) == roles
+    # Those that bring others are taken off by them; `applications` takes off each application.
+    assert set(order) == roles - {"application"}
     assert order.index("blackbox_exporter") < order.index("container_metrics")
 
 

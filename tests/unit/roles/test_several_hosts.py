@@ -1,4 +1,4 @@
-"""Several hosts: whom the group `monitoring` watches, and what each host is told. In wiring.yml."""
+"""Several hosts: whom the group `monitoring` scrapes, and what each host is told (wiring.yml)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.unit.roles.rendering import evaluate, variables
 
 HOSTS = {"mon": "203.0.113.1", "web1": "203.0.113.2", "web2": "203.0.113.3", "db": "203.0.113.4"}
-WATCHED = {"web1", "web2", "db"}
+MONITORED = {"web1", "web2", "db"}
 
 
 def secrets_of(host: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_the_monitoring_host_scrapes_all_and_says_whose_series_are_whose() -> No
     node = jobs("mon", ["mon"])["node"]
     assert node["targets"] == ["localhost:9100"]
     assert node["labels"] == {"host": "mon"}
-    assert node["hosts"] == {name: [f"{HOSTS[name]}:9100"] for name in WATCHED}
+    assert node["hosts"] == {name: [f"{HOSTS[name]}:9100"] for name in MONITORED}
 
 
 def test_what_only_a_web_host_has_is_scraped_there_alone_with_the_password() -> None:
@@ -72,7 +72,7 @@ def test_what_only_a_web_host_has_is_scraped_there_alone_with_the_password() -> 
     }
     assert found["mysql"]["basic_auth"] is True
     assert found["web"]["hosts"]["web1"] == ["http://203.0.113.2/", "https://203.0.113.2/"]
-    assert set(found["ssh"]["hosts"]) == WATCHED
+    assert set(found["ssh"]["hosts"]) == MONITORED
 
 
 def test_a_host_that_only_watches_asks_others_for_what_it_has_not() -> None:
@@ -106,11 +106,11 @@ def test_who_watches_brings_prometheus_and_keeps_exporters_on_the_loopback(
     )
 
 
-def test_a_watched_host_accepts_the_monitoring_password_and_is_given_its_hash_only() -> None:
+def test_a_monitored_host_accepts_the_monitoring_password_and_is_given_its_hash_only() -> None:
     expression = "node_exporter_basic_auth_users"
-    watched = evaluate("node_exporter", expression, **seen_by("web1", ["mon"]))
-    assert watched == {"monitor": "hash for mon"}
-    assert watched == evaluate("node_exporter", expression, **seen_by("mon", ["mon"]))
+    monitored = evaluate("node_exporter", expression, **seen_by("web1", ["mon"]))
+    assert monitored == {"monitor": "hash for mon"}
+    assert monitored == evaluate("node_exporter", expression, **seen_by("mon", ["mon"]))
     overrides = seen_by("web1", ["mon"])
     assert evaluate("node_exporter", "node_exporter_probe_password", **overrides) == ""
 
@@ -129,11 +129,11 @@ def test_the_verification_looks_at_what_a_host_has() -> None:
             if server["present"] and all(server[word] is wanted for word, wanted in words.items())
         }
 
-    watched = evaluate("verify", "verify_servers", **seen_by("web1", ["mon"]))
-    assert {"prometheus", "grafana"} & present(watched) == set()
-    assert {"https", "node_exporter", "mysqld_exporter"} <= present(watched, closed=False)
-    assert {"mysql", "flask"} <= present(watched, closed=True)
-    assert watched["node_exporter"]["password"] == "of-mon"
+    monitored = evaluate("verify", "verify_servers", **seen_by("web1", ["mon"]))
+    assert {"prometheus", "grafana"} & present(monitored) == set()
+    assert {"https", "node_exporter", "mysqld_exporter"} <= present(monitored, closed=False)
+    assert {"mysql", "flask"} <= present(monitored, closed=True)
+    assert monitored["node_exporter"]["password"] == "of-mon"
     own = evaluate("verify", "verify_servers", **seen_by("mon", ["mon"]))
     assert {"prometheus", "grafana"} <= present(own, closed=False)
     assert "mysqld_exporter" in present(own, closed=True)

@@ -21,6 +21,22 @@ def _parse_units(text: str) -> None:
     assert parse_unit(text), "no section"
 
 
+class _Compose(yaml.SafeLoader):
+    """Knows Compose's tags for what takes the place of another file's value."""
+
+
+def _nothing(_loader: yaml.SafeLoader, _node: yaml.Node) -> None:
+    return None
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> object:
+    return loader.construct_mapping(node, deep=True)
+
+
+_Compose.add_constructor("!reset", _nothing)
+_Compose.add_constructor("!override", _mapping)
+
+
 PARSERS: dict[str, Callable[[str], object]] = {
     ".conf": lambda text: text,
     ".ini": _parse_units,
@@ -32,7 +48,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     ".sources": _parse_deb822,
     ".swap": _parse_units,
     ".timer": _parse_units,
-    ".yaml": yaml.safe_load,
+    ".yaml": lambda text: yaml.load(text, _Compose),  # noqa: S506 - a SafeLoader
     ".yml": yaml.safe_load,
 }
 

@@ -34,6 +34,7 @@ def test_it_makes_every_file_that_compose_yaml_mounts(app: Path) -> None:
     run(app)
     wanted = yaml.safe_load((APP / "compose.yaml").read_text())["secrets"].values()
     paths = {re.sub(r"\$\{\w+:-(\./\w+)\}", r"\1", secret["file"]) for secret in wanted}
+    paths |= {"tls/own/cert.pem", "tls/own/key.pem"}
     assert {str((app / path).relative_to(app)) for path in paths} == set(contents(app)) - {
         "init-secrets.sh"
     }
@@ -41,12 +42,22 @@ def test_it_makes_every_file_that_compose_yaml_mounts(app: Path) -> None:
 
 def test_only_the_owner_gets_to_them_and_every_container_can_read_them(app: Path) -> None:
     run(app)
-    for directory in (app / "secrets", app / "tls"):
-        assert directory.stat().st_mode & 0o777 == 0o700
-        files = [path for path in directory.iterdir() if path.is_file()]
-        assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
-    # Mounted as a directory, into a container that runs as another user.
-    assert (app / "tls" / "trusted").stat().st_mode & 0o777 == 0o755
+    for directory, files in (("secrets", "secrets"), ("tls", "tls/own")):
+        assert (app / directory).stat().st_mode & 0o777 == 0o700
+        modes = {path.stat().st_mode & 0o777 for path in (app / files).iterdir()}
+        assert modes == {0o444}
+    # Mounted as directories, into a container that runs as another user.
+    for directory in ("own", "trusted"):
+        assert (app / "tls" / directory).stat().st_mode & 0o777 == 0o755
+
+
+def test_a_certificate_of_before_is_kept(app: Path) -> None:
+    (app / "tls").mkdir()
+    for name in ("cert.pem", "key.pem"):
+        (app / "tls" / name).write_text(name)
+    assert "tls" not in run(app)
+    assert (app / "tls" / "own" / "key.pem").read_text() == "key.pem"
+    assert not (app / "tls" / "key.pem").exists()
 
 
 def test_secrets_are_long_and_all_different(app: Path) -> None:
@@ -67,9 +78,9 @@ def test_it_makes_what_is_missing(app: Path) -> None:
     run(app)
     before = contents(app)
     (app / "secrets" / "webapp_secret_key").unlink()
-    (app / "tls" / "key.pem").unlink()
+    (app / "tls" / "own" / "key.pem").unlink()
     assert "webapp_secret_key" in run(app)
     after = contents(app)
     assert set(after) == set(before)
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"secrets/webapp_secret_key", "tls/cert.pem", "tls/key.pem"}
+    assert changed == {"secrets/webapp_secret_key", "tls/own/cert.pem", "tls/own/key.pem"}

@@ -37,8 +37,23 @@ def test_the_defaults_are_those_of_compose_yaml() -> None:
     assert {name: written[name] for name in defaults} == defaults
 
 
+def test_a_tag_stands_for_what_an_image_is_made_of() -> None:
+    written = environment(webapp_python_tag="3.13-slim", webapp_python_digest="sha256:ab")
+    assert written["WEBAPP_FLASK_TAG"] == "%(flask+3.13-slim@sha256:ab)s"
+    # A release that comes back has what it ran on.
+    kept = evaluate("webapp", "__webapp_kept_settings")
+    assert set(kept) == {
+        f"WEBAPP_{name}"
+        for name in (
+            "APACHE_TAG", "APACHE_VERSION", "HTTPD_TAG", "HTTPD_VERSION", "FLASK_TAG",
+            "FLASK_VERSION", "PYTHON_TAG", "PYTHON_VERSION", "MYSQL_TAG", "MYSQL_VERSION",
+        )
+    }  # fmt: skip
+
+
 def test_a_version_counts_for_the_containers_that_have_the_secret() -> None:
-    secrets = {name: service["secrets"] for name, service in COMPOSE["services"].items()}
+    services = COMPOSE["services"].items()
+    secrets = {name: service.get("secrets", []) for name, service in services}
     assert VARS["__webapp_mysql_secrets"] == secrets["mysql"]
     # Flask's container tells whether the migration has run for the secrets of now.
     migration = set(secrets["migrate"]) - set(secrets["mysql"])
@@ -101,7 +116,7 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         log="\x1b[2Kmysql-1  | the reason",
     )
     assert "mysql: exited (1)" in text
-    assert "apache" not in text.split("Last lines")[0].split("Compose said")[1]
+    assert "apache" not in text.split("Last lines")[0].split("What failed")[1]
     assert "\nmysql-1  | the reason" in text
     assert "sudo docker compose logs mysql" in text
 
@@ -114,6 +129,7 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         ("write /x: no space left on device", 0, "", "df -h"),
         ("mysql:9.7: failed to resolve source metadata", 0, "", "docker_registry_mirrors:"),
         ("unhealthy", 137, "", "webapp_mysql_memory: 400m"),
+        ("unhealthy", 137, "", "mysql was killed, most likely because it reached its memory limit"),
         (
             "unhealthy",
             1,
@@ -143,9 +159,19 @@ def test_a_failed_build_is_told() -> None:
 @pytest.mark.parametrize(
     ("release", "more", "words"),
     [
-        ({"current": ""}, {}, "No other release was serving"),
-        ({"current": "0123456789ab"}, {}, "No other release was serving"),
-        ({}, {"__webapp_back": {"failed": False}}, "ba9876543210, serves again"),
+        ({"current": ""}, {}, "No other release and no other settings were in use"),
+        ({"current": "0123456789ab"}, {}, "No other release and no other settings were in use"),
+        (
+            {"current": "0123456789ab", "former_settings": "X=1\n"},
+            {"__webapp_back": {"failed": False}},
+            "serves again with the settings that it had before",
+        ),
+        (
+            {"current": "0123456789ab", "former_settings": "X=1\n"},
+            {"__webapp_back": {"failed": True}},
+            "the application is down",
+        ),
+        ({}, {"__webapp_back": {"failed": False}}, "ba9876543210, serves on"),
         ({}, {"__webapp_back": {"failed": True}}, "the application is down"),
     ],
 )
@@ -153,5 +179,5 @@ def test_it_is_told_what_serves_now(
     release: dict[str, str], more: dict[str, Any], words: str
 ) -> None:
     whole = {"name": "0123456789ab", "path": "/opt/webapp/releases/0123456789ab"}
-    whole |= {"current": "ba9876543210"} | release
+    whole |= {"current": "ba9876543210", "former_settings": ""} | release
     assert words in failure(service("mysql", "exited"), __webapp_release=whole, **more)

@@ -1,0 +1,297 @@
+"""Applications as people bring them, beside the bundled one, which goes on meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from tests.ask import ask, wait_until
+from tests.lab import ROOT, Lab, Run
+from tests.stack.panels import queries
+
+APPS = ROOT / "tests" / "apps"
+# Of each: a file with its version, and whether a release of it has no gap. What stands behind the
+# front service, as Flask of the document's style, has one.
+VERSIONS = {"hola": "app.py", "tienda": "flask/app.py", "notas": "db.php"}
+GAPLESS = ("hola", "notas")
+METRICS = ("notas",)
+TAGS = ("--tags", "prometheus,applications,verify")
+SCRAPED = 60.0  # seconds until Prometheus has read new targets and computed rules of them
+
+
+@dataclass
+class Watch:
+    """Somebody who asks for a page all the time.
+
+    Attributes:
+        url: the page.
+        answers: how many were good.
+        failed: what else came.
+    """
+
+    url: str
+    answers: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[Watch]:
+        """Ask until the block ends."""
+        over = threading.Event()
+
+        def go() -> None:
+            while not over.is_set():
+                answer = ask(self.url)
+                if answer.status == 200:
+                    self.answers += 1
+                else:
+                    self.failed.append(f"{answer.status} {answer.body[:80]}")
+                over.wait(0.05)
+
+        thread = threading.Thread(target=go)
+        thread.start()
+        try:
+            yield self
+        finally:
+            over.set()
+            thread.join()
+
+
+@dataclass
+class Application:
+    """A foreign application in a copy of its own, which a test changes."""
+
+    lab: Lab
+    name: str
+    source: Path
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        return f"http://{self.lab.address}/{self.name}/"
+
+    def deploy(self, **more: object) -> Run:
+        """Run site.yml with the two variables."""
+        entry = {"source": str(self.source), "path": f"/{self.name}", **more}
+        variables = json.dumps({"webapp_apps": {self.name: entry}})
+        return self.lab.play(*TAGS, "-e", variables)
+
+    def take_off(self, *more: str) -> Run:
+        """Run site.yml with state: absent."""
+        variables = json.dumps({"webapp_apps": {self.name: {"state": "absent"}}})
+        return self.lab.play("--tags", "applications", "-e", variables, *more)
+
+    def write(self, version: str) -> None:
+        """Make another release of the source."""
+        file = self.source / VERSIONS[self.name]
+        text = re.sub(r"(VERSION = ['\"])\d", rf"\g<1>{version}", file.read_text())
+        file.write_text(text)
+
+    def page(self) -> str:
+        """What people see."""
+        return ask(self.url).body
+
+
+@pytest.fixture(params=VERSIONS)
+def application(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> Application:
+    name = str(request.param)
+    return Application(lab, name, Path(shutil.copytree(APPS / name, tmp_path / name)))
+
+
+def query(lab: Lab, expression: str) -> list[dict[str, Any]]:
+    password = lab.ssh("sudo cat /etc/labstack/secrets/monitoring_password").stdout.strip()
+    url = f"http://{lab.address}:9090/api/v1/query?query={quote(expression)}"
+    return list(ask(url, "monitor", password).json()["data"]["result"])
+
+
+def alert_expressions() -> dict[str, str]:
+    text = (ROOT / "roles/prometheus/files/rules.d/applications.yml").read_text()
+    rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    # Without the comparison, after which an alert that is silent has nothing.
+    return {rule["alert"]: re.sub(r" (==|>) \S+$", "", rule["expr"]) for rule in rules}
+
+
+def check_sight(app: Application) -> None:
+    """Each panel of the dashboard and each alert has something to say of this application."""
+    board = json.loads((ROOT / "roles/grafana/files/dashboards/aplicaciones.json").read_text())
+    for variable in board["templating"]["list"]:
+        variable["allValue"] = app.name
+    asked = {str(each): each.expression for each in queries(board, {})}
+    asked |= {
+        alert: expression.replace("{", f'{{app="{app.name}", ', 1)
+        for alert, expression in alert_expressions().items()
+    }
+    if app.name not in METRICS:
+        asked = {title: text for title, text in asked.items() if 'job="applications"' not in text}
+    assert len(asked) >= 5
+
+    def empty() -> list[str]:
+        return [title for title, text in asked.items() if not query(app.lab, text)]
+
+    wait_until(lambda: not empty(), SCRAPED)
+
+
+def test_it_is_deployed_replaced_rolled_back_and_taken_off(application: Application) -> None:
+    app, lab = application, application.lab
+    bundled = Watch(f"http://{lab.address}/products")
+    with bundled.asking():
+        run = app.deploy()
+        assert run.status == 0, run.output[-6000:]
+        assert "versión 1" in app.page()
+        check_sight(app)
+        first = lab.ssh(f"readlink /opt/apps/{app.name}/current").stdout
+
+        run = app.deploy()
+        assert run.status == 0, run.output[-6000:]
+        assert run.recap["changed"] == 0
+
+        app.write("2")
+        own = Watch(app.url)
+        with own.asking():
+            run = app.deploy()
+        assert run.status == 0, run.output[-6000:]
+        assert "versión 2" in app.page()
+        if app.name in GAPLESS:
+            assert own.failed == []
+            assert own.answers > 0
+
+        app.write("1")
+        run = app.deploy()
+        assert run.status == 0, run.output[-6000:]
+        assert "versión 1" in app.page()
+        assert lab.ssh(f"readlink /opt/apps/{app.name}/current").stdout == first
+
+        run = app.take_off()
+        assert run.status == 0, run.output[-6000:]
+        assert ask(app.url).status == 404
+        left = lab.ssh(f"sudo docker ps --all --quiet --filter name=^{app.name}-").stdout
+        assert left == ""
+        assert lab.ssh(f"ls /opt/apps/{app.name}").returncode != 0
+        volumes = lab.ssh(f"sudo docker volume ls --quiet --filter name=^{app.name}_").stdout
+        # Without teardown_data the data stays.
+        assert bool(volumes) == (app.name != "hola")
+        run = app.take_off("-e", "teardown_data=true")
+        assert run.status == 0, run.output[-6000:]
+    assert bundled.failed == []
+    assert bundled.answers > 100
+    print(f"{app.name}: the bundled application answered {bundled.answers} times, failed 0")
+
+
+@pytest.fixture
+def hola(lab: Lab, tmp_path: Path) -> Iterator[Application]:
+    app = Application(lab, "hola", Path(shutil.copytree(APPS / "hola", tmp_path / "hola")))
+    run = app.deploy()
+    assert run.status == 0, run.output[-6000:]
+    yield app
+    app.take_off("-e", "teardown_data=true")
+
+
+def test_a_release_that_does_not_start_leaves_the_one_before_serving(hola: Application) -> None:
+    (hola.source / "app.py").write_text("raise SystemExit('no such setting: PRICE_LIST')\n")
+    own = Watch(hola.url)
+    with own.asking():
+        run = hola.deploy()
+    assert run.status != 0
+    assert "no such setting: PRICE_LIST" in run.output
+    assert own.failed == []
+    assert "versión 1" in hola.page()
+
+
+def test_what_its_file_does_not_say_is_told_before_anything_changes(hola: Application) -> None:
+    compose = "services:\n  a: {build: .}\n  b: {build: .}\n"
+    (hola.source / "compose.yaml").write_text(compose)
+    run = hola.deploy()
+    assert run.status != 0
+    assert "does not say which service answers people: a, b" in run.output
+    assert "front: {service: web, port: 8000}" in run.output
+    assert "versión 1" in hola.page()
+
+
+def test_its_secrets_are_files_that_nobody_else_sees(lab: Lab, tmp_path: Path) -> None:
+    app = Application(lab, "notas", Path(shutil.copytree(APPS / "notas", tmp_path / "notas")))
+    run = app.deploy()
+    try:
+        assert run.status == 0, run.output[-6000:]
+        secrets = lab.ssh("sudo sh -c 'cat /etc/labstack/secrets/notas_*'").stdout
+        values = re.findall(r"\w{32}", secrets)
+        assert len(values) >= 2
+        seen = lab.ssh("sudo docker inspect $(sudo docker ps --quiet)").stdout
+        seen += lab.ssh("ps -ef; sudo cat /opt/apps/notas/current/*.yaml").stdout + run.output
+        assert [value for value in values if value in seen] == []
+        known = json.loads(lab.ssh("cat /etc/labstack/applications.json").stdout)
+        assert set(known) == {"webapp", "notas"}
+        assert known["notas"]["data"]["mysql"][0]["database"] == "notas"
+        assert ask(f"{app.url}metrics.php").status == 403
+    finally:
+        app.take_off("-e", "teardown_data=true")
+
+
+def test_a_repository_at_a_version_is_cloned_by_the_host(lab: Lab, tmp_path: Path) -> None:
+    app = Application(lab, "hola", tmp_path)
+    archive = subprocess.run(
+        ["tar", "-C", str(APPS), "-c", "hola"], check=True, capture_output=True
+    ).stdout
+    subprocess.run(
+        [
+            "ssh",
+            "-F",
+            ".lab/ssh_config",
+            lab.host,
+            "tar -x && cd hola && git init -q && git add . "
+            "&& git -c user.name=a -c user.email=a@b commit -qm 1 && git tag v1",
+        ],
+        cwd=ROOT,
+        input=archive,
+        check=True,
+    )
+    variables = {"repo": "/home/ubuntu/hola", "version": "v1", "path": "/hola"}
+    run = lab.play(*TAGS, "-e", json.dumps({"webapp_apps": {"hola": variables}}))
+    try:
+        assert run.status == 0, run.output[-6000:]
+        assert "versión 1" in app.page()
+        head = lab.ssh("git -C hola rev-parse v1").stdout
+        assert lab.ssh("readlink /opt/apps/hola/current").stdout.strip() == f"releases/{head[:12]}"
+    finally:
+        app.take_off()
+
+
+@pytest.mark.parametrize("language", ["docs", "docs/es"])
+def test_the_lines_of_the_guide_lead_to_the_page(lab: Lab, tmp_path: Path, language: str) -> None:
+    text = (ROOT / language / "your-application.md").read_text()
+    block = re.search(r"```\n(git clone .*?)```", text, re.DOTALL)
+    assert block
+    lines = block[1].splitlines()
+    assert len(lines) <= 10
+    # The clone is this checkout.
+    typed = "\n".join(lines[1:])
+    shutil.copytree(APPS / "hola", tmp_path / "shop")
+    typed = typed.replace("../shop", str(tmp_path / "shop")).replace(
+        "apps.yml", f"{tmp_path}/apps.yml"
+    )
+    run = subprocess.run(
+        ["bash", "-euc", typed],
+        cwd=ROOT,
+        env={**os.environ, "LABSTACK_LAB": lab.name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    app = Application(lab, "shop", tmp_path / "shop")
+    try:
+        assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+        assert f"https://{lab.address}/shop/" in run.stdout
+        assert "versión 1" in app.page()
+    finally:
+        app.take_off()

@@ -1,0 +1,5 @@
+<?php
+require '/srv/db.php';
+
+db()->query('SELECT 1');
+echo 'ok';

@@ -1,0 +1,1 @@
+"""The documentation as a site: `./lab run python -m website` builds it into .lab/website/html."""
