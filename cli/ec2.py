@@ -157,5 +157,5 @@ def down(terminate: bool, yes: bool) -> None:
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
 
 
-deploying.add(ec2, lambda: "ec2")
+deploying.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
 shared.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))

@@ -25,6 +25,7 @@ COMMANDS = [command for command, _ in HELP]
 
 def test_every_verb_is_there() -> None:
     hosts = ["up", "status", "report", "open", "passwords", "logs", "ssh", "down"]
+    hosts += ["deploy", "releases", "rollback"]
     ec2 = [f"ec2 {verb}" for verb in (*hosts, "credentials")]
     assert sorted(COMMANDS) == sorted(["", *hosts, "run", "test", "ec2", *ec2])
 
