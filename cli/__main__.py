@@ -9,6 +9,7 @@ import sys
 import click
 
 from cli.address import address
+from cli.backup import backups
 from cli.ec2 import ec2
 from cli.lab import lab
 from cli.passing import Commanding, Passing
@@ -18,7 +19,8 @@ HELP = ["-h", "--help"]
 # In the order of a day.
 VERBS = (
     *("up", "deploy", "releases", "rollback"),
-    *("status", "report", "open", "passwords", "logs", "ssh", "down"),
+    *("status", "report", "open", "passwords", "logs", "ssh"),
+    *("backup", "restore", "drill", "down"),
 )
 # What the hosts' verbs do not speak to.
 HOSTLESS = ("test", "ec2")
@@ -115,6 +117,7 @@ def run(host: str | None, command: tuple[str, ...]) -> None:
 
 
 cli.add_command(ec2)
+cli.add_command(backups)
 
 
 def main() -> int:

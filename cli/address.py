@@ -6,7 +6,7 @@ import os
 
 import click
 
-from cli import deploying, evidence, shared
+from cli import backup, deploying, evidence, shared
 from cli import status as report
 from cli.hosts import Host
 from cli.passing import Commanding, Passing
@@ -77,3 +77,4 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
 
 deploying.add_to(address, _host)
 shared.add_to(address, _host)
+backup.add_verbs(address, None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import cost, deploying, evidence, paste, shared
+from cli import backup, cost, deploying, evidence, paste, shared
 from cli import credentials as block
 from cli import status as report
 from cli.hosts import Host
@@ -157,5 +157,10 @@ def down(terminate: bool, yes: bool) -> None:
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
 
 
+def _launched() -> None:
+    call("ansible-playbook", "playbooks/provision.yml", "-e", "ec2_instance_next_command=")
+
+
 deploying.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
 shared.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
+backup.add_verbs(ec2, "ec2", _launched)

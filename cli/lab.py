@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import deploying, evidence, shared
+from cli import backup, deploying, evidence, shared
 from cli import status as report
 from cli.hosts import Host
 from cli.passing import Commanding, Passing
@@ -83,3 +83,4 @@ def down(every: bool, purge: bool) -> None:
 
 deploying.add_to(lab, lambda: Host("lab", "./lab", login))
 shared.add_to(lab, lambda: Host("lab", "./lab", login))
+backup.add_verbs(lab, "lab", lambda: call(*testbed("up")))

@@ -189,6 +189,43 @@ def dashboard() -> models.Dashboard:
                 height=8,
                 see=APPLICATION,
             ),
+            stat(
+                "Última copia de seguridad",
+                'max(time() - backup_last_success_timestamp_seconds{target="local", '
+                'host=~"$servidor"})',
+                legend="Copia",
+                description="Tiempo desde la última copia completa en el servidor.",
+                unit=units.Seconds,
+                width=6,
+                alerts=["BackupTooOld", "BackupFailed", "BackupShrank"],
+            ),
+            stat(
+                "Copia fuera del servidor",
+                'min(time() - backup_last_success_timestamp_seconds{target!="local", '
+                'host=~"$servidor"})',
+                legend="Copia",
+                description="Tiempo desde que la última copia llegó a otro sitio: el ordenador de "
+                "quien escribe ./lab backup, o un destino de backup_targets.",
+                unit=units.Seconds,
+                width=6,
+                alerts=["BackupTargetUnreachable"],
+            ),
+            stat(
+                "Filas guardadas",
+                'sum(backup_rows{host=~"$servidor"})',
+                legend="Filas",
+                description="Filas de las tablas en la última copia.",
+                unit=units.NoUnit,
+                width=6,
+            ),
+            state(
+                "Simulacro de restauración",
+                'min(backup_drill_success{host=~"$servidor"})',
+                legend="Simulacro",
+                description="El último simulacro restauró una copia y comparó todas sus tablas.",
+                width=6,
+                alerts=["BackupDrillFailed", "BackupDrillTooOld"],
+            ),
         ],
         variables=[host_variable()],
         links=[

@@ -71,6 +71,11 @@ options:
       variable:
         description: The variable that chooses another port; named in the message.
         type: str
+  programs:
+    description: Programs of C(/usr/bin) of which a role wants to know whether they are there.
+    type: list
+    elements: str
+    default: [restic, rsync]
   cloud_init_timeout:
     description: Seconds to wait for cloud-init.
     type: int
@@ -101,7 +106,7 @@ RETURN = r"""
 ansible_facts:
   description: The facts distribution, distribution_release, distribution_version, os_family
     and architecture, and getent_passwd with the users of C(/etc/passwd), in the form of the module
-    M(ansible.builtin.getent).
+    M(ansible.builtin.getent); and programs, the names of what is in C(/usr/bin), of O(programs).
   returned: success
   type: dict
 memory_mb:
@@ -663,6 +668,7 @@ def main() -> None:
                     "variable": {"type": "str"},
                 },
             },
+            "programs": {"type": "list", "elements": "str", "default": ["restic", "rsync"]},
             "cloud_init_timeout": {"type": "int", "default": 300},
             "lock_timeout": {"type": "int", "default": 600},
             "root": {"type": "path", "default": "/"},
@@ -704,7 +710,11 @@ def main() -> None:
         )
     module.exit_json(
         changed=False,
-        ansible_facts={**facts, "getent_passwd": users(root)},
+        ansible_facts={
+            **facts,
+            "getent_passwd": users(root),
+            "programs": [name for name in params["programs"] if (root / "usr/bin" / name).exists()],
+        },
         memory_mb=have // MB,
         deployed=deployed,
         dpkg_interrupted=interrupted,

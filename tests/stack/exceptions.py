@@ -9,6 +9,7 @@ _FOREIGN = "this host has the bundled application alone; tests/applications look
 
 WITHOUT_DATA: dict[str, str] = {
     'job="application': _FOREIGN,
+    "backup_": "a host that is minutes old has made no backup; tests/backup looks at its metrics",
     "node_pressure_irq_stalled_seconds_total": _KERNEL,
     "node_schedstat_": _KERNEL,
     "node_kernel_hung_tasks": _KERNEL,

@@ -24,10 +24,10 @@ COMMANDS = [command for command, _ in HELP]
 
 
 def test_every_verb_is_there() -> None:
-    hosts = ["up", "status", "report", "open", "passwords", "logs", "ssh", "down"]
-    hosts += ["deploy", "releases", "rollback"]
+    hosts = ["up", "deploy", "releases", "rollback", "status", "report", "open", "passwords"]
+    hosts += ["logs", "ssh", "backup", "restore", "drill", "down"]
     ec2 = [f"ec2 {verb}" for verb in (*hosts, "credentials")]
-    assert sorted(COMMANDS) == sorted(["", *hosts, "run", "test", "ec2", *ec2])
+    assert sorted(COMMANDS) == sorted(["", *hosts, "run", "test", "backups", "ec2", *ec2])
 
 
 def test_the_page_is_in_step() -> None:

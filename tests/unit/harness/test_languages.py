@@ -12,6 +12,7 @@ from tests.unit.conftest import ROOT
 
 PAIRS = {
     "README.md": "README.es.md",
+    "docs/backup.md": "docs/es/backup.md",
     "docs/document.md": "docs/documento.es.md",
     "docs/dashboards.md": "docs/es/dashboards.md",
     "docs/report.md": "docs/es/report.md",

@@ -140,8 +140,10 @@ def test_supported_systems(
     tree.write(
         "etc/passwd", "root:x:0:0:root:/root:/bin/bash\nprometheus:x:998:998::/:/sbin/nologin\n"
     )
+    tree.write("usr/bin/rsync")
     found = passes(run_module, tree)["ansible_facts"]
     users = found.pop("getent_passwd")
+    assert found.pop("programs") == ["rsync"]
     assert found == facts
     assert set(users) == {"root", "prometheus"}
     assert users["root"] == ["x", "0", "0", "root", "/root", "/bin/bash"]

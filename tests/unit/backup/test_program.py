@@ -1,0 +1,160 @@
+"""The program on a host's files: settings, stores, metrics, messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.backup.program import common, mysql, restic, restoring, status, stores
+from tests.unit.roles.rendering import evaluate, parse_unit, render
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Any:
+    """Return the role's settings, for a directory of the test."""
+    values = json.loads(json.dumps(evaluate("backup", "__backup_settings")))
+    values |= {
+        "directory": str(tmp_path / "backup"),
+        "key_file": str(tmp_path / "secrets" / "backup_key"),
+        "secrets_directory": str(tmp_path / "secrets"),
+        "applications_file": str(tmp_path / "applications.json"),
+        "metrics_file": str(tmp_path / "backup.prom"),
+    }
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup.json").write_text(json.dumps(values))
+    return common.Settings.load(tmp_path / "backup.json")
+
+
+def release(settings: Any, name: str) -> str:
+    """Return the directory of a release, which the application of the role then has."""
+    directory = settings.directory / "releases" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    if name in settings.applications:
+        settings.applications[name]["release"] = str(directory)
+    return str(directory)
+
+
+def test_the_role_writes_what_the_program_reads(settings: Any) -> None:
+    release(settings, "webapp")
+    assert settings.keep == {"hourly": 24, "daily": 14, "weekly": 8}
+    (one,) = settings.all_applications()
+    assert (one.name, one.project, one.front, one.migrations) == (
+        "webapp",
+        "webapp",
+        ("apache",),
+        ("migrate",),
+    )
+    assert [database.name for database in one.databases] == ["webapp"]
+
+
+def test_the_applications_of_the_host_are_backed_up_too(settings: Any) -> None:
+    shop = {
+        "project": "shop",
+        "release": release(settings, "shop"),
+        "data": {"volumes": ["shop_uploads"]},
+    }
+    settings.applications_file.write_text(
+        json.dumps(
+            {"shop": shop, "webapp": {"project": "webapp", "release": release(settings, "webapp")}}
+        )
+    )
+    found = {one.name: one for one in settings.all_applications()}
+    assert set(found) == {"shop", "webapp"}
+    assert found["shop"].volumes == ("shop_uploads",)
+    # What the file does not say comes from the role.
+    assert found["webapp"].migrations == ("migrate",)
+
+
+def test_an_application_that_is_not_here_has_no_backup(settings: Any) -> None:
+    settings.applications["webapp"]["release"] = "/nowhere/webapp"
+    assert settings.all_applications() == []
+
+
+def test_without_the_roles_file_it_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(common.FailureError, match=r"-> ./lab up"):
+        common.Settings.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Fatal: wrong password or no key found", "key does not open"),
+        ("write /var/lib/x: no space left on device", "disk is full"),
+        ("ciphertext verification failed", "a bit has changed"),
+        ("id 1234 not found in index", "a part of it is missing"),
+        ("dial tcp 10.0.0.1:9000: connect: connection refused", "does not answer"),
+        ("", "it was killed"),
+    ],
+)
+def test_what_restic_says_is_explained(said: str, meant: str) -> None:
+    text = str(restic.explain(said))
+    assert meant in text
+    assert "\n-> " in text
+
+
+def test_a_failed_program_is_named_with_its_own_words() -> None:
+    with pytest.raises(common.FailureError, match=r"sh -c failed: out of luck"):
+        common.run(["sh", "-c", "echo out of luck >&2; exit 3"])
+    with pytest.raises(common.FailureError, match=r"labstack-no-such is missing"):
+        common.run(["labstack-no-such"])
+
+
+def test_metrics_are_there_before_the_first_backup_and_name_each_target(settings: Any) -> None:
+    now = status.Status(settings)
+    now.set(
+        target_up={"local": 1, "gone": 1}, last_success_timestamp_seconds={"local": 1.5, "gone": 3}
+    )
+    text = settings.metrics_file.read_text()
+    assert 'backup_last_success_timestamp_seconds{target="local"} 1.5\n' in text
+    assert "backup_drill_last_success_timestamp_seconds 0\n" in text
+    assert "backup_period_seconds 3600\n" in text
+    # A target that is no longer in backup_targets.
+    assert "gone" not in text
+    assert set(re.findall(r"^# TYPE (\w+) gauge$", text, re.MULTILINE)) == {
+        line.split("{")[0].split(" ")[0] for line in text.splitlines() if not line.startswith("#")
+    }
+
+
+def test_a_store_that_was_copied_in_part_is_refused(settings: Any) -> None:
+    (settings.directory / "stores" / "12345678").mkdir(parents=True)
+    with pytest.raises(common.FailureError, match=r"not copied to its end"):
+        stores.named(settings, "12345678", b"key")
+
+
+def test_another_hosts_backups_ask_for_their_key(settings: Any) -> None:
+    config = settings.directory / "stores" / "12345678" / "restic" / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text("x")
+    with pytest.raises(common.FailureError, match=r"LAB_BACKUP_KEY="):
+        stores.named(settings, "12345678", None)
+
+
+def test_a_newer_release_is_refused_before_anything_is_replaced(tmp_path: Path) -> None:
+    release = tmp_path / "releases" / "abc"
+    (release / "versions").mkdir(parents=True)
+    (release / "versions" / "0001.py").write_text('revision: str = "0001"\n')
+    one = common.Application("webapp", "webapp", release, (), (), (), (), "versions")
+    restoring._refuse_newer(one, {"release": "abc", "revisions": {"webapp": ["0001"]}})
+    with pytest.raises(common.FailureError, match=r"newer release .def, revision 0002"):
+        restoring._refuse_newer(one, {"release": "def", "revisions": {"webapp": ["0002"]}})
+
+
+def test_a_password_is_no_argument_of_a_process() -> None:
+    assert "$password" in mysql._LOGIN
+    assert "exec 3<<" in mysql._LOGIN
+
+
+def test_names_are_quoted() -> None:
+    assert mysql.name("a`b") == "`a``b`"
+    assert mysql._text("it's \\") == "'it''s \\\\'"
+
+
+def test_the_unit_runs_the_program_in_the_sandbox() -> None:
+    unit = parse_unit(render("backup", "labstack-backup.service.j2"))
+    service = dict(unit["Service"]) if isinstance(unit["Service"], list) else unit["Service"]
+    assert "save --by timer --scheduled" in str(service)
+    assert "NoNewPrivileges" in str(service)
