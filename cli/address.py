@@ -75,6 +75,6 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
     become(*_login(host), *command)
 
 
-deploying.add(address, lambda: str(click.get_current_context().obj))
+deploying.add_to(address, _host)
 shared.add_to(address, _host)
 backup.add_verbs(address, None)

@@ -14,6 +14,8 @@ from cli.running import ROOT, call, environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cli.hosts import Host
+
 BUNDLED = "webapp"
 
 
@@ -43,48 +45,47 @@ def table(output: str) -> str:
     return "\n\n".join(f"{host}\n{text}" for host, text in tables.items())
 
 
-def add(group: click.Group, host: Callable[[], str]) -> None:
-    """Gives a group of verbs those of a release.
-
-    Args:
-        group: the verbs of one kind of host.
-        host: returns the host, as `environment` takes it.
-    """
+def add_to(group: click.Group, host: Callable[[], Host]) -> None:
+    """Gives a host's group of verbs those of a release."""
 
     @group.command()
     @click.option("--app", default=BUNDLED, help="The application (default: webapp).")
     @click.option("--version", help="A branch, tag or commit instead of what stands here now.")
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG...]")
     def deploy(app: str, version: str | None, arguments: tuple[str, ...]) -> None:
-        """Bring the application to a host that has the stack.
+        """Bring the application to the host.
 
-        People's requests are answered all the while. A release that does not become healthy, or
-        fails its checks, leaves the one before serving. Arguments after -- go to ansible-playbook.
+        The host has the stack already (up). People's requests are answered all the while. A
+        release that does not become healthy, or fails its checks, leaves the one before serving.
+        Arguments after -- go to ansible-playbook.
         """
         given = ["-e", f"deploy_application={app}"]
         if version:
             given += ["-e", f"deploy_version={version}", "-e", f"webapp_version={version}"]
-        call("ansible-playbook", "playbooks/deploy.yml", *given, *arguments, host=host())
+        call("ansible-playbook", "playbooks/deploy.yml", *given, *arguments, host=host().name)
 
     @group.command()
     @click.argument("release", required=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG...]")
     def rollback(release: str | None, arguments: tuple[str, ...]) -> None:
-        """Go back to the release that served before, or to RELEASE.
+        """Go back to an earlier release.
 
-        It is one that the host still has (./lab releases), with its images: nothing is built or
-        fetched. The tables stay as they are.
+        To the one that served before, or to RELEASE: one that the host still has (./lab releases),
+        with its images. Nothing is built or fetched, and the tables stay as they are.
         """
         given = ["-e", f"rollback_release={release}"] if release else []
-        call("ansible-playbook", "playbooks/rollback.yml", *given, *arguments, host=host())
+        call("ansible-playbook", "playbooks/rollback.yml", *given, *arguments, host=host().name)
 
     @group.command()
     def releases() -> None:
-        """Show who deployed what and when, and which releases the host keeps."""
+        """Show who deployed what and when.
+
+        And which releases the host keeps, for rollback.
+        """
         done = subprocess.run(
             ["ansible-playbook", "playbooks/releases.yml"],
             cwd=ROOT,
-            env=environment(host()) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+            env=environment(host().name) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
             capture_output=True,
             text=True,
             check=False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import backup, deploying, evidence, paste, shared
+from cli import backup, cost, deploying, evidence, paste, shared
 from cli import credentials as block
 from cli import status as report
 from cli.hosts import Host
@@ -108,7 +108,17 @@ def status(arguments: tuple[str, ...]) -> None:
     click.echo(
         f"  state          {one.state}{lasting if running else '   (./lab ec2 up starts it)'}"
     )
+    if running:
+        now = datetime.datetime.now(datetime.UTC)
+        click.echo(f"  cost           {cost.so_far(one.type, one.started, now)}")
+    if KEPT_CREDENTIALS.exists():
+        pasted = datetime.datetime.fromtimestamp(KEPT_CREDENTIALS.stat().st_mtime, datetime.UTC)
+        ago = report.since(pasted.isoformat(), datetime.datetime.now(datetime.UTC))
+        click.echo(
+            f"  credentials    pasted {ago} ago; a Learner Lab's session ends 4 h after its start"
+        )
     if running and one.address:
+        click.echo(f"  stops itself   {cost.stops_in(_login())}")
         report.tell("ec2", SSH, arguments)
 
 
@@ -151,6 +161,6 @@ def _launched() -> None:
     call("ansible-playbook", "playbooks/provision.yml", "-e", "ec2_instance_next_command=")
 
 
-deploying.add(ec2, lambda: "ec2")
+deploying.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
 shared.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
 backup.add_verbs(ec2, "ec2", _launched)

@@ -81,6 +81,6 @@ def down(every: bool, purge: bool) -> None:
     become(*testbed("down", *options))
 
 
-deploying.add(lab, lambda: "lab")
+deploying.add_to(lab, lambda: Host("lab", "./lab", login))
 shared.add_to(lab, lambda: Host("lab", "./lab", login))
 backup.add_verbs(lab, "lab", lambda: call(*testbed("up")))

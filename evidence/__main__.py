@@ -68,7 +68,9 @@ def _photograph(
     taken: list[pictures.Picture] = []
     for take in camera.take(document["stand_ins"]):
         try:
-            taken += take()
+            # One by one, so that those before a failure stay.
+            for picture in take():
+                taken.append(picture)
         except Exception as error:
             # A page of another make is no reason to have no report.
             reason = str(error).strip().splitlines()[0]

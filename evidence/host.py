@@ -27,12 +27,15 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 def system(outputs: Mapping[str, str]) -> dict[str, str]:
     """Returns the host's system: name, kernel, architecture, state."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', outputs.get("system", ""), re.MULTILINE))
+    failed = [words[0] for words in _lines(outputs.get("failed", ""))]
+    state = outputs.get("state", "").strip()
     kernel = (outputs.get("kernel", "").split() + [""] * 3)[:3]
     return {
         "system": release.get("PRETTY_NAME", ""),
         "kernel": " ".join(kernel[:2]).strip(),
         "architecture": kernel[2],
-        "state": outputs.get("state", "").strip(),
+        # "degraded" alone does not say which.
+        "state": f"{state}: {', '.join(failed)}" if failed else state,
         "clock": outputs.get("clock", "").strip(),
     }
 
@@ -134,7 +137,8 @@ def units(shown: str, security: str) -> list[dict[str, Any]]:
                 "protect_system": said.get("ProtectSystem", ""),
                 "private_devices": said.get("PrivateDevices", "") == "yes",
                 "no_new_privileges": said.get("NoNewPrivileges", "") == "yes",
-                "system_calls": bool(said.get("SystemCallFilter", "")),
+                # "~" alone forbids no call.
+                "system_calls": said.get("SystemCallFilter", "") not in ("", "~"),
                 "exposure": exposed.get(said["Id"]),
                 # A oneshot that a timer runs rests most of the time.
                 "holds": said.get("ActiveState") in ("active", "activating")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 DESK = (1280, 800)
 PHONE = (390, 844)
-TALLEST = 2400  # pixels of a long page
-TIMEOUT = 15_000  # milliseconds for a page
+TALLEST = 1800  # pixels of a long page
+TIMEOUT = 30_000  # milliseconds for a page
 # Milliseconds for what a page asks for after it is there, as Grafana does for its panels.
 SETTLED = 6_000
 LOCALES = {"en": "en-GB", "es": "es-ES"}
@@ -165,7 +165,7 @@ class Camera:
         finally:
             context.close()
 
-    def take(self, without: Collection[str] = ()) -> Iterator[Callable[[], list[Picture]]]:
+    def take(self, without: Collection[str] = ()) -> Iterator[Callable[[], Iterator[Picture]]]:
         """Yields the ways to take pictures, each of which may fail on its own.
 
         Args:
@@ -181,21 +181,18 @@ class Camera:
         if self._there("node_exporter"):
             yield self.node_exporter
 
-    def page(self) -> list[Picture]:
+    def page(self) -> Iterator[Picture]:
         """The web page as a visitor sees it, at a desk and on a phone."""
-        found = []
         for kind, size in (("page-desktop", DESK), ("page-phone", PHONE)):
             with self._window("https", size, scale=2 if size == PHONE else 1.5) as (_, page):
                 page.goto("/")
-                found.append(Picture(kind, kind, page.screenshot(), size[0]))
-        return found
+                yield Picture(kind, kind, page.screenshot(), size[0])
 
-    def product(self) -> list[Picture]:
+    def product(self) -> Iterator[Picture]:
         """A product that is added through the page, and removed when its picture is taken."""
         server = self._servers["https"]
         spanish = self._locale == "es-ES"
         name = f"{'Prueba' if spanish else 'Evidence'} {secrets.token_hex(3)}"
-        found = []
         with self._window("https") as (_, page):
             page.goto("/login")
             page.fill("#username", server["user"])
@@ -212,14 +209,14 @@ class Camera:
             )
             page.fill("#price", "9,99" if spanish else "9.99")
             page.fill("#stock", "3")
-            found.append(Picture("product-form", "product-form", page.screenshot(), DESK[0]))
+            yield Picture("product-form", "product-form", page.screenshot(), DESK[0])
             page.locator("main form.card button").first.click()
             page.wait_for_load_state()
             try:
                 page.goto(f"/products?q={name.replace(' ', '+')}")
                 row = page.get_by_role("row").filter(has_text=name)
                 row.wait_for()
-                found.append(Picture("product-added", "product-added", page.screenshot(), DESK[0]))
+                yield Picture("product-added", "product-added", page.screenshot(), DESK[0])
             finally:
                 # The list says the product's number in the address of its last link.
                 page.goto(f"/products?q={name.replace(' ', '+')}")
@@ -231,24 +228,20 @@ class Camera:
             page.goto(f"/products?q={name.replace(' ', '+')}")
             if page.get_by_role("row").filter(has_text=name).count():
                 raise RuntimeError(f"the product {name} could not be removed again")
-        return found
 
-    def prometheus(self) -> list[Picture]:
+    def prometheus(self) -> Iterator[Picture]:
         """Prometheus's pages of its targets and its alert rules."""
-        found = []
         with self._window("prometheus", login=True) as (_, page):
             for kind, path in (("prometheus-targets", "/targets"), ("prometheus-rules", "/alerts")):
                 answer = page.goto(path)
                 if answer and not answer.ok:
                     raise RuntimeError(f"{path} answers {answer.status}")
                 self._settle(page)
-                found.append(Picture(kind, kind, self._long(page), DESK[0]))
-        return found
+                yield Picture(kind, kind, self._long(page), DESK[0])
 
-    def grafana(self) -> list[Picture]:
+    def grafana(self) -> Iterator[Picture]:
         """Each dashboard of Grafana."""
         server = self._servers["grafana"]
-        found = []
         with self._window("grafana") as (context, page):
             login = {"user": server["user"], "password": server["password"]}
             answer = context.request.post("/login", data=login)
@@ -262,14 +255,13 @@ class Camera:
                 self._settle(page)
                 name = "grafana-" + re.sub(r"\W+", "-", str(board["uid"])).lower()
                 png = self._long(page)
-                found.append(Picture(name, "grafana", png, DESK[0], str(board["title"])))
-        return found
+                yield Picture(name, "grafana", png, DESK[0], str(board["title"]))
 
-    def node_exporter(self) -> list[Picture]:
+    def node_exporter(self) -> Iterator[Picture]:
         """Node Exporter's page."""
         with self._window("node_exporter", (DESK[0], 480), login=True) as (_, page):
             page.goto("/")
-            return [Picture("node-exporter", "node-exporter", page.screenshot(), DESK[0])]
+            yield Picture("node-exporter", "node-exporter", page.screenshot(), DESK[0])
 
     @staticmethod
     def _settle(page: Page) -> None:

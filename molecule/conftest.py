@@ -1,5 +1,6 @@
-"""Every scenario's tests show the host's last words when they fail."""
+"""What every scenario's tests share: fixtures, and the host's last words when one fails."""
 
 from tests.evidence import pytest_runtest_makereport
+from tests.on_host import address, admin_password
 
-__all__ = ["pytest_runtest_makereport"]
+__all__ = ["address", "admin_password", "pytest_runtest_makereport"]

@@ -45,15 +45,7 @@ WORDS = {
     },
 }
 # What a reader needs first stands first; every other page of docs/ follows by its name.
-FIRST = (
-    "where",
-    "lab-day",
-    "host",
-    "your-application",
-    "operations",
-    "commands",
-    "troubleshooting",
-)
+FIRST = ("where", "guide", "your-application", "commands", "operations", "troubleshooting")
 INSIDE = ("architecture", "style", "contributing", "security", "changelog", "application")
 
 

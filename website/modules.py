@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,9 @@ def documentation() -> dict[str, dict[str, Any]]:
 
 def _words(text: str | list[str] | None) -> str:
     paragraphs = [text] if isinstance(text, str) else text or []
-    return " ".join(to_md(parse(" ".join(map(str, paragraphs)), Context())).split())
+    text = " ".join(to_md(parse(" ".join(map(str, paragraphs)), Context())).split())
+    # CommonMark takes a backslash before any sign, Python-Markdown before those of its own only.
+    return re.sub(r"\\(?![\\`*_{}\[\]()>#+.!|-])", "", text)
 
 
 def _cell(text: str) -> str:

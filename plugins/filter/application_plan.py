@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
 from ..module_utils.applications import plan, read
 from ..module_utils.problems import report
 

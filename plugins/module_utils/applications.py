@@ -201,12 +201,7 @@ def check_places(apps: Mapping[str, Any], bundled: bool) -> list[Problem]:
             where = "".join(place)
             found.wrong(
                 f"{taken[place]} and webapp_apps.{name} both answer at {where}",
-                f"path: /{name}"
-                + (
-                    "     or, without the bundled application, webapp_bundled: false"
-                    if place == ("", "/")
-                    else ""
-                ),
+                f"path: /{name}     or     host: {name}.example.org",
             )
         taken.setdefault(place, f"webapp_apps.{name}")
     return found.problems

@@ -31,6 +31,12 @@ options:
     description: Who deploys, for the others to read. Required for V(state=begun).
     type: str
     default: ""
+  run:
+    description:
+      - The run of the controller, as C(<its name>:<its process>). Its next run can tell by it that
+        this one was killed (RV(holder_run)).
+    type: str
+    default: ""
   version:
     description: What is deployed, in the words of whoever does it.
     type: str
@@ -73,6 +79,10 @@ holder:
   description: Who had it when it was asked for, since when and with what; empty where nobody had.
   returned: V(state=begun)
   type: str
+holder_run:
+  description: O(run) of that holder; empty where nobody had the lock.
+  returned: V(state=begun)
+  type: str
 previous:
   description: The release that served before the one of now; empty where there is none.
   returned: success
@@ -92,13 +102,13 @@ import fcntl
 import json
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils.host_files import (
     Attributes,
     make_directory,
@@ -178,11 +188,12 @@ class Deployments:
 
     def note(self, entry: dict[str, Any]) -> None:
         """Add a line to the log. Raises OSError."""
-        descriptor = os.open(
-            self.root / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
-        )
+        log = self.root / LOG
+        whole = not log.exists() or log.read_bytes()[-1:] in (b"", b"\n")
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "w") as stream:
-            stream.write(json.dumps(entry) + "\n")
+            # One that was cut short, by a power cut, has no end.
+            stream.write(f"{'' if whole else chr(10)}{json.dumps(entry)}\n")
             stream.flush()
             os.fsync(descriptor)
 
@@ -310,6 +321,7 @@ def main() -> None:
             "application": {"default": "webapp"},
             "who": {"default": ""},
             "version": {"default": ""},
+            "run": {"default": ""},
             "result": {"default": "served"},
             "wait": {"type": "int", "default": 1800},
             "longest": {"type": "int", "default": 3600},
@@ -326,10 +338,12 @@ def main() -> None:
                 "time": now(),
                 "who": given["who"],
                 "version": given["version"],
+                "run": given["run"],
                 "application": given["application"],
                 "before": deployments.current(),
             }
             held, holder = True, ""
+            before = deployments.holder()
             if not module.check_mode:
                 held, holder = deployments.take(entry, given["wait"], given["longest"])
             if not held and given["wait"]:
@@ -337,7 +351,8 @@ def main() -> None:
                     msg=f"Another deployment has not ended within {given['wait']} s: {holder}. "
                     f"See what it does, or end it on the host: sudo rm {deployments.root / LOCK}"
                 )
-            answer |= {"held": held, "holder": holder}
+            holder_run = "" if held else str(before.get("run", ""))
+            answer |= {"held": held, "holder": holder, "holder_run": holder_run}
         elif given["state"] == "done" and not module.check_mode:
             began = deployments.give_back()
             if began:
@@ -362,4 +377,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

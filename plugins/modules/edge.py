@@ -92,6 +92,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils.containers import (
     Container,
     Engine,

@@ -164,6 +164,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils.host_files import (
     Attributes,
     replace,

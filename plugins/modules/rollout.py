@@ -71,7 +71,9 @@ options:
     type: float
     default: 3
   memory_needed:
-    description: MiB that a second container takes. Default, the service's memory limit.
+    description: >-
+      MiB that a second container takes. Default, half as much again as the one that serves takes,
+      and its memory limit at most.
     type: int
   verify:
     description: What O(verify_url) must answer after the switch, before the old one is stopped.
@@ -174,6 +176,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils.containers import (
     HASH,
     IMAGE,
@@ -280,9 +283,21 @@ def available_mib() -> int:
             most = int((CGROUP / limit).read_text())
             if most < values["MemTotal"]:
                 stat = dict(line.split() for line in (CGROUP / cache).read_text().splitlines())
-                taken = int((CGROUP / used).read_text()) - int(stat.get(key, 0))
+                # As the kernel reckons MemAvailable: of the file cache that is in use, half goes.
+                cache_in_use = int(stat.get(key.replace("inactive", "active"), 0)) // 2
+                taken = int((CGROUP / used).read_text()) - int(stat.get(key, 0)) - cache_in_use
                 free = min(free, most - taken)
     return (max(free, 0) + swap) // MIB
+
+
+def used_mib(container: Container) -> int:
+    """Return what a container takes now, in MiB; 0 where its control group is not found."""
+    number = container.id
+    for group in (f"system.slice/docker-{number}.scope", f"docker/{number}"):
+        for file in (f"{group}/memory.current", f"memory/{group}/memory.usage_in_bytes"):
+            with suppress(OSError, ValueError):
+                return int((CGROUP / file).read_text()) // MIB
+    return 0
 
 
 @dataclass
@@ -400,7 +415,7 @@ class Rollout:
             return Plan("none", "it is what the files describe", serving), others
         if not serving.running:
             return Plan("start", f"nothing serves: {serving.state()}", serving, leftovers), others
-        mode, reason = self.way()
+        mode, reason = self.way(serving)
         return Plan(mode, reason, serving, leftovers), others
 
     def others(self, everything: list[Container]) -> dict[str, str]:
@@ -420,7 +435,7 @@ class Rollout:
                 result[service] = "same"
         return result
 
-    def way(self) -> tuple[str, str]:
+    def way(self, serving: Container) -> tuple[str, str]:
         """Return whether the new one can start beside the old one, and why, in words."""
         service = self.config["services"][self.service]
         published = [str(one.get("published", "")) for one in service.get("ports", [])]
@@ -431,7 +446,10 @@ class Rollout:
             )
         needed = self.memory_needed
         if needed is None:
-            needed = int(service.get("mem_limit") or 0) // MIB
+            limit = int(service.get("mem_limit") or 0) // MIB
+            # The one that serves shows what one takes; a new one may take some more.
+            shown = used_mib(serving) * 3 // 2
+            needed = min(limit, shown) if limit and shown else limit or shown
         free = available_mib()
         if free < needed + RESERVE_MIB:
             return "stopped_first", (

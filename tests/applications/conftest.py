@@ -22,7 +22,8 @@ def lab() -> Iterator[Lab]:
     lab = Lab(KEPT or "applications")
     if not KEPT:
         lab.down()
-        lab.up()
+        # A second MySQL needs the swap that a t2.micro has and a machine of the testbed may lack.
+        lab.up("--memory", "2g", "--swap", "3g")
         run = lab.play()
         assert run.status == 0, run.output[-6000:]
     subprocess.run([sys.executable, "-m", "testbed", "offer"], cwd=ROOT, check=True)

@@ -1,6 +1,6 @@
 r"""A browser, the pages it opens, and what must be true of each page whatever a test does.
 
-The host is testinfra's; Molecule's scenario webapp passes its own. For another one:
+The host is testinfra's; Molecule's scenarios stack and webapp pass their own. For another one:
 
     ./lab run pytest tests/browser --sudo --hosts=ssh://labstack-lab-ec2 \
         --ssh-config=.lab/ssh_config
@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from playwright.sync_api import Request as SentRequest
-from testinfra.host import Host
 
 from tests.browser.chromium import executable
+from tests.on_host import address, admin_password
+
+__all__ = ["address", "admin_password"]
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / ".lab" / "test" / "screenshots"
@@ -39,19 +41,6 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def address(host: Host) -> str:
-    """The host's own address; `hostname -I` names Docker's bridges too."""
-    route = str(host.check_output("ip -4 route get 192.0.2.1"))
-    return route.split(" src ")[1].split(maxsplit=1)[0]
-
-
-@pytest.fixture(scope="module")
-def admin_password(host: Host) -> str:
-    """The password of the account `admin`."""
-    return str(host.file("/etc/labstack/secrets/webapp_admin_password").content_string).strip()
 
 
 @dataclass

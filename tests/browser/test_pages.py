@@ -218,3 +218,16 @@ def test_the_keyboard_alone_is_enough_to_sign_in(visit: Visit) -> None:
     visitor.page.keyboard.type(visitor.password)
     visitor.page.keyboard.press("Enter")
     heading(visitor, "Products")
+
+
+def test_paper_has_no_buttons(visit: Visit) -> None:
+    visitor = visit("https")
+    visitor.sign_in()
+    visitor.look("/products")
+    button = visitor.page.get_by_role("button").first
+    expect(button).to_be_visible()
+    visitor.page.emulate_media(media="print")
+    for what in ("button", ".actions", ".search", "nav"):
+        for part in visitor.page.locator(what).all():
+            expect(part).to_be_hidden()
+    heading(visitor, visitor.say("Products"))

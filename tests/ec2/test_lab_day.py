@@ -45,6 +45,7 @@ def upstreams(cloud: Cloud) -> list[str]:
     arguments = ["-e", f"stack_checkip_url={cloud.own_address_url}"]
     if (ROOT / "inventory/lab/group_vars/lab/upstreams.yml").exists():
         arguments += ["-e", "@inventory/lab/group_vars/lab/upstreams.yml"]
+    arguments += ["-e", "ec2_instance_stop_after=4"]
     # The machine behind the instance is a container.
     arguments += ["-e", "@inventory/lab/group_vars/lab/host.yml"]
     return arguments
@@ -161,6 +162,9 @@ def test_the_first_day(day: Day, machine: Lab) -> None:
     status = day.type("./lab ec2 status")
     assert status.status == 0, status.output
     assert "running, for" in status.output
+    assert re.search(r"cost +about 0\.0\d USD since then \(0\.0166 an hour", status.output)
+    assert re.search(r"stops itself +in [23] h \d+ min", status.output), status.output
+    assert "pasted" in status.output
     assert f"http://{machine.address}:3000/" in status.output
     assert re.search(r": [1-9]\d* checks passed", status.output), status.output
     assert max(len(line) for line in status.output.splitlines()) <= 80

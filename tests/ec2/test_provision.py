@@ -47,6 +47,11 @@ def test_a_learner_lab_gets_its_instance(cloud: Cloud, machine: Lab) -> None:
     assert tags(one)["Name"] == "labstack"
     assert one["MetadataOptions"]["HttpTokens"] == "required"
     assert one["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+    # A host that powers itself off (ec2_instance_stop_after) is stopped, with its data.
+    off = cloud.client().describe_instance_attribute(
+        InstanceId=one["InstanceId"], Attribute="instanceInitiatedShutdownBehavior"
+    )
+    assert off["InstanceInitiatedShutdownBehavior"]["Value"] == "stop"
     (disk,) = cloud.client().describe_volumes()["Volumes"]
     assert (disk["Size"], disk["VolumeType"]) == (16, "gp3")
 

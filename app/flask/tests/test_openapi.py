@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,28 @@ def test_it_describes_every_route_of_the_api_and_no_other(app: Flask) -> None:
         if rule.rule.startswith("/api/") and not rule.endpoint.startswith("openapi.")
     }
     assert described == routed
+
+
+def test_the_readme_compares_routes_that_are_there(lonely_app: Flask) -> None:
+    """Each route of the table of the document's application and this one."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.partition("## The document's application and this one")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {word for row in rows for word in re.findall(r"`(?:[A-Z]+ )?(/[^`]*)`", row)}
+    routed: dict[str, set[str]] = {}
+    for rule in lonely_app.url_map.iter_rules():
+        path = re.sub(r"<id:\w+>", "<id>", rule.rule)
+        routed.setdefault(path, set()).update(rule.methods or ())
+    assert len(named) > 12
+    # Answered before Flask looks at its routes.
+    assert named - set(routed) == {"/healthz"}
+    assert lonely_app.test_client().get("/healthz").status_code == 200
+    # The document's own, all of which a reader looks for here.
+    documents = {"/", "/edit/<id>", "/delete/<id>", "/products", "/edit_product/<id>"}
+    assert documents | {"/delete_product/<id>", "/api/users", "/api/products"} <= named
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert any(f"`{method} …/<id>`" in row for row in rows)
+        assert method in routed["/api/users/<id>"] | routed["/api/products/<id>"]
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -135,9 +136,10 @@ def container_address(host: Host, project: str) -> str:
 @pytest.fixture(scope="module")
 def neighbour(container_address: str) -> Iterator[Callable[[str, int], str]]:
     """Asks another machine of the network to connect to an address and port: open or closed."""
-    lab = Lab("molecule-docker-neighbour")
+    ours = os.environ["LABSTACK_LAB"]
+    lab = Lab(f"{ours}-neighbour")
     lab.up()
-    routes = NEIGHBOUR.format(host=Lab("molecule-docker").address, container=container_address)
+    routes = NEIGHBOUR.format(host=Lab(ours).address, container=container_address)
     made = lab.ssh("sudo sh -e -s", routes)
     assert made.returncode == 0, made.stderr
     yield lambda address, port: lab.ssh(f"python3 - {address} {port}", CONNECT).stdout.strip()
@@ -154,7 +156,7 @@ def closed_to(neighbour: Callable[[str, int], str], container_address: str, publ
 def test_a_neighbour_reaches_what_is_published_to_it_and_no_more(
     host: Host, neighbour: Callable[[str, int], str], container_address: str
 ) -> None:
-    address = Lab("molecule-docker").address
+    address = Lab(os.environ["LABSTACK_LAB"]).address
     closed_to(neighbour, container_address, address)
     # As after a reboot, before the engine starts. One before 28 leaves both open then.
     host.check_output("nft delete table inet labstack_docker")

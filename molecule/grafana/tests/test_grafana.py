@@ -8,12 +8,9 @@ skipped.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -21,13 +18,12 @@ import pytest
 from testinfra.host import Host
 
 from tests.ask import Answer, ask, wait_until
+from tests.lab import converge
 
 EXPOSURE_LIMIT = 2.0  # systemd-analyze's points: 0 is sealed off, 10 is unprotected
 RESTART_LIMIT = 60.0  # seconds; the real one needs some on one CPU
 SCRAPE_LIMIT = 30.0  # seconds: a rate needs two samples
 RESCAN_LIMIT = 30.0  # seconds: Grafana looks at its dashboards' files every ten
-RUN_LIMIT = 600.0  # seconds: the play has nothing else to change
-REPOSITORY = Path(__file__).parents[3]
 
 OWN = {
     "uso-cpu-memoria": "Uso de CPU y memoria",
@@ -38,8 +34,8 @@ Get = Callable[[str], Answer]
 
 
 @pytest.fixture(scope="module")
-def url(host: Host) -> str:
-    return f"http://{host.check_output('hostname -I').split()[0]}:3000"
+def url(address: str) -> str:
+    return f"http://{address}:3000"
 
 
 @pytest.fixture(scope="module")
@@ -260,15 +256,7 @@ def test_a_dashboard_that_is_not_shipped_any_more_goes(host: Host, get: Get) -> 
         path = f"/etc/grafana/dashboards/{name}.json"
         host.check_output("printf %%s %s > %s && chmod 644 %s", text, path, path)
     wait_until(lambda: get("/api/dashboards/uid/shipped-once").status == 200, RESCAN_LIMIT)
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", "inventory/lab", "molecule/grafana/converge.yml"],
-        cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_CONFIG": "ansible.cfg", "LABSTACK_LAB": "molecule-grafana"},
-        capture_output=True,
-        text=True,
-        timeout=RUN_LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run = converge("--tags", "grafana")
+    assert run.status == 0, run.output[-4000:]
     assert set(host.check_output("ls -A /etc/grafana/dashboards").split()) == shipped
     wait_until(lambda: get("/api/dashboards/uid/shipped-once").status == 404, RESCAN_LIMIT)

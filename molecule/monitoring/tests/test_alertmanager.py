@@ -23,9 +23,9 @@ RECEIVERS = Path(__file__).parents[3] / "tests" / "receivers.py"
 MESSAGES = "/run/messages.jsonl"
 EXPOSURE_LIMIT = 2.0  # systemd-analyze's points
 RESTART_LIMIT = 10.0  # seconds
-# The alert looks back two minutes and waits for two more; then an evaluation and the delivery.
-FIRE_LIMIT = 360.0  # seconds
-# A minute and a half, and longer where the machine, whose counters these are, has other work too.
+# The alert looks back 15 seconds (converge.yml) and waits for 5 more; then comes the delivery.
+FIRE_LIMIT = 120.0  # seconds
+# Longer where the machine, whose counters these are, has other work too.
 RESOLVE_LIMIT = 900.0  # seconds
 DELIVERY_LIMIT = 60.0  # seconds
 
@@ -157,9 +157,9 @@ def test_somebody_to_write_to_without_a_mail_server_is_refused() -> None:
 
 
 def test_load_is_told_and_its_end_too(
-    host: Host, receivers: Messages, load: Callable[[], None]
+    host: Host, address: str, receivers: Messages, load: Callable[[], None]
 ) -> None:
-    """HighCPUUsage, from the processor to the mailbox."""
+    """HighCPUUsage, from the processor to the mailbox; its minutes are seconds here."""
     wait_until(lambda: about(receivers("/hook"), "HighCPUUsage", "firing"), FIRE_LIMIT)
     (message, *_) = about(receivers("/hook"), "HighCPUUsage", "firing")
     (alert,) = message["body"]["alerts"]
@@ -168,7 +168,7 @@ def test_load_is_told_and_its_end_too(
     # Whichever "localhost" it is about, and where to read on.
     machine = host.backend.get_pytest_id().split("://")[1]
     assert message["body"]["groupLabels"]["host"] == machine
-    assert alert["labels"]["address"] == host.check_output("hostname -I").split()[0]
+    assert alert["labels"]["address"] == address
     assert alert["annotations"]["runbook_url"].startswith("https://")
 
     def mails(status: str) -> list[dict[str, Any]]:

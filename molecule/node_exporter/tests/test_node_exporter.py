@@ -15,8 +15,8 @@ RESTART_LIMIT = 10.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def url(host: Host) -> str:
-    return f"http://{host.check_output('hostname -I').split()[0]}:9100/metrics"
+def url(address: str) -> str:
+    return f"http://{address}:9100/metrics"
 
 
 @pytest.fixture(scope="module")

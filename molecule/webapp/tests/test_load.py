@@ -19,7 +19,6 @@ from testinfra.host import Host
 from tests.ask import ask, wait_until
 from tests.load import BODIES, Outcome, attack, latency, settled, slow_bodies, states
 
-SECRETS = "/etc/labstack/secrets"
 # Seconds.
 ATTACK = 20.0
 BODY_ATTACK = 10.0
@@ -28,18 +27,6 @@ BODY_ATTACK = 10.0
 LONGEST = 25.0
 # `docker stop` of a service that answers what it has begun.
 DRAIN = 10.0
-
-
-@pytest.fixture(scope="module")
-def address(host: Host) -> str:
-    """The host's own address; `hostname -I` names Docker's bridges too."""
-    route = str(host.check_output("ip -4 route get 192.0.2.1"))
-    return route.split(" src ")[1].split(maxsplit=1)[0]
-
-
-@pytest.fixture(scope="module")
-def admin_password(host: Host) -> str:
-    return str(host.file(f"{SECRETS}/webapp_admin_password").content_string).strip()
 
 
 @pytest.fixture
@@ -75,13 +62,18 @@ def test_many_and_slow_clients_stop_nothing(
     assert containers() == before
 
 
+@pytest.fixture(scope="module")
+def calm(address: str) -> Outcome:
+    """What one client sees while no form comes slowly."""
+    return slow_bodies(address, BODY_ATTACK, next(iter(BODIES)), slow=0)
+
+
 @pytest.mark.parametrize("kind", BODIES)
 def test_slow_bodies_hold_up_nobody(
-    address: str, containers: Callable[[], dict[str, object]], kind: str
+    address: str, containers: Callable[[], dict[str, object]], calm: Outcome, kind: str
 ) -> None:
     """A body that has not come yet holds none of Flask's threads, of which there are few."""
     before = containers()
-    calm = slow_bodies(address, BODY_ATTACK, kind, slow=0)
     outcome = slow_bodies(address, BODY_ATTACK, kind)
     print(f"\nwithout: {calm.table()}\n{kind}: {outcome.table()}")
     assert set(outcome.statuses) == {200}

@@ -38,18 +38,6 @@ Send = Callable[..., Response]
 
 
 @pytest.fixture(scope="module")
-def address(host: Host) -> str:
-    """The host's own address; `hostname -I` names Docker's bridges too."""
-    route = str(host.check_output("ip -4 route get 192.0.2.1"))
-    return route.split(" src ")[1].split(maxsplit=1)[0]
-
-
-@pytest.fixture(scope="module")
-def admin_password(host: Host) -> str:
-    return str(host.file(f"{SECRETS}/webapp_admin_password").content_string).strip()
-
-
-@pytest.fixture(scope="module")
 def send(address: str, admin_password: str) -> Send:
     """Send a request from the controller: send("POST", "/api/products", {...}, admin=True)."""
 

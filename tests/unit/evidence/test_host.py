@@ -91,6 +91,9 @@ def test_units_are_read_with_their_exposure() -> None:
     assert (prometheus["memory"], prometheus["memory_limit"]) == (85073920, 268435456)
     assert prometheus["exposure"] == 1.1
     assert prometheus["holds"]
+    assert prometheus["system_calls"]
+    _, free = host.units(SHOWN.replace("Filter=read write", "Filter=~"), "")
+    assert not free["system_calls"]
     # A timer runs it, and it has ended well.
     assert (timed["unit"], timed["holds"]) == ("container_metrics.service", True)
     assert (timed["memory"], timed["memory_limit"], timed["exposure"]) == (None, None, None)
@@ -100,6 +103,12 @@ def test_units_are_read_with_their_exposure() -> None:
 def test_a_service_that_is_down_does_not_hold() -> None:
     (unit,) = host.units(SHOWN.split("\n\n", maxsplit=1)[0].replace("=active", "=failed"), "")
     assert not unit["holds"]
+
+
+def test_a_degraded_host_names_what_failed() -> None:
+    said = {"state": "degraded\n", "failed": "certbot.service loaded failed failed Renew\n"}
+    assert host.system(said)["state"] == "degraded: certbot.service"
+    assert host.system({"state": "running\n", "failed": ""})["state"] == "running"
 
 
 def test_checksums_and_errors_among_them() -> None:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from evidence import __main__ as report
-from evidence import guard, page, plots
+from evidence import guard, page, pictures, plots
 from tests.unit.evidence.conftest import SECRET
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000001000000008008060000001f15c489")
@@ -72,6 +73,11 @@ def test_the_page_is_whole_and_needs_no_other_file(language: str, document: dict
     html = rendered(document | {"language": language})
     assert html.startswith("<!doctype html>")
     assert f'<html lang="{language}">' in html
+    # Neither Ansible's templates nor ours, unfilled.
+    assert "{{" not in html
+    assert not re.search(
+        r">[^<]*\{\w+\}", re.sub(r"<(style|pre|code).*?</\1>", "", html, flags=re.S)
+    )
     found = read(html)
     assert found.wrong == []
     assert [name for name in found.open if name != "html"] == []
@@ -142,6 +148,33 @@ def test_a_plot_is_the_same_each_time_and_has_text(document: dict[str, Any]) -> 
     # The colours that it was drawn with stand for others.
     for shown in (plots.standalone(first), plots.inline(first)):
         assert not re.search(r"#0([1-5])0\1", shown)
+
+
+class BrokenCamera:
+    """Takes a picture, fails at the next page, and takes another one."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def take(self, _: object) -> Iterator[Callable[[], Iterator[pictures.Picture]]]:
+        yield self.grafana
+        yield self.node_exporter
+
+    def grafana(self) -> Iterator[pictures.Picture]:
+        yield pictures.Picture("one", "grafana", PNG, 1280, "One")
+        raise RuntimeError("the page does not answer\nand more")
+
+    def node_exporter(self) -> Iterator[pictures.Picture]:
+        yield pictures.Picture("node-exporter", "node-exporter", PNG, 1280)
+
+
+def test_a_page_that_fails_costs_no_other_picture(
+    document: dict[str, Any], given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "Camera", BrokenCamera)
+    taken = report._photograph(None, document, given)
+    assert [picture.name for picture in taken] == ["one", "node-exporter"]
+    assert document["missing"] == ["grafana: the page does not answer"]
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_a_module_has_its_reference() -> None:
     assert re.search(r"^\| `unit\.template` \|", page, re.MULTILINE)
     # Ansible's own markup has become Markdown's.
     assert not re.search(r"\b[OVMCE]\(", page)
+    assert "\\," not in page
     # A cell's own | does not end it.
     for row in re.findall(r"^\|.*\|$", page, re.MULTILINE):
         assert len(re.findall(r"(?<!\\)\|", row)) in (4, 5), row
@@ -80,6 +81,26 @@ def test_a_module_has_its_reference() -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.es.md"])
 def test_a_readme_is_read_in_one_go(name: str) -> None:
     assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_readmes_count_right() -> None:
+    """Alerts, and dashboards with the one of grafana.com."""
+    rules = [
+        *(ROOT / "roles/prometheus").rglob("*.yml"),
+        *(ROOT / "roles/prometheus").rglob("*.j2"),
+    ]
+    alerts = sum(len(re.findall(r"^\s*- alert:", path.read_text(), re.MULTILINE)) for path in rules)
+    boards = len(list((ROOT / "roles/grafana/files/dashboards").glob("*.json"))) + 1
+    words = {
+        9: ("Nine", "Nueve"),
+        10: ("Ten", "Diez"),
+        11: ("Eleven", "Once"),
+        12: ("Twelve", "Doce"),
+    }
+    english, spanish = words[boards]
+    assert f"{english} dashboards and {alerts} alerts" in (ROOT / "README.md").read_text()
+    assert f"{spanish} paneles y {alerts} alertas" in (ROOT / "README.es.md").read_text()
+    assert f"{alerts - 1} more watch" in (ROOT / "docs/guide.md").read_text()
 
 
 def test_pictures_are_small() -> None:

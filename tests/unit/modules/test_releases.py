@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import tarfile
-import time
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -248,7 +248,7 @@ def test_the_contracts_of_the_repository_hold_to_the_schema() -> None:
         ({"shop": {"source": "x", "path": "/s", "pth": 1}}, "has the key 'pth'"),
         ({"shop": {"source": "x", "path": "/s", "memory": "1m"}}, "memory: {web: 128m}"),
         ({"shop": {"state": "gone"}}, "state: absent"),
-        ({"shop": {"source": "x", "path": "/"}}, "webapp_bundled: false"),
+        ({"shop": {"source": "x", "path": "/"}}, "the bundled application and webapp_apps.shop"),
         (
             {"a": {"source": "x", "path": "/s"}, "b": {"source": "y", "path": "/s"}},
             "webapp_apps.a and webapp_apps.b both answer at /s",

@@ -38,6 +38,7 @@ FOLLOWING = [
     "alertmanager_external_url",
     "grafana_root_url",
     "grafana_prometheus_url",
+    "hardening_limited_ports",
     "certificate_https_port",
     "mysqld_exporter_mysql_address",
     "apache_exporter_status_url",
@@ -182,7 +183,7 @@ def test_exporters_are_brought_and_taken_off_as_the_table_says() -> None:
     (play,) = yaml.safe_load((REPOSITORY / "playbooks" / "teardown.yml").read_text())
     order = evaluate("journald", str(play["tasks"][0]["loop"]).strip()[2:-2])
     roles = {path.parent.parent.name for path in ROLES.glob("*/tasks/teardown.yml")}
-    # What brings the others is taken off by each of them; `applications` takes off each application.
+    # Those that bring others are taken off by them; `applications` takes off each application.
     assert set(order) == roles - {"application"}
     assert order.index("blackbox_exporter") < order.index("container_metrics")
 

@@ -25,8 +25,16 @@ class _Compose(yaml.SafeLoader):
     """Knows Compose's tags for what takes the place of another file's value."""
 
 
-_Compose.add_constructor("!reset", lambda *_: None)
-_Compose.add_constructor("!override", yaml.SafeLoader.construct_yaml_map)
+def _nothing(_loader: yaml.SafeLoader, _node: yaml.Node) -> None:
+    return None
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> object:
+    return loader.construct_mapping(node, deep=True)
+
+
+_Compose.add_constructor("!reset", _nothing)
+_Compose.add_constructor("!override", _mapping)
 
 
 PARSERS: dict[str, Callable[[str], object]] = {

@@ -129,6 +129,7 @@ def test_the_failing_service_its_log_and_the_next_command_are_shown() -> None:
         ("write /x: no space left on device", 0, "", "df -h"),
         ("mysql:9.7: failed to resolve source metadata", 0, "", "docker_registry_mirrors:"),
         ("unhealthy", 137, "", "webapp_mysql_memory: 400m"),
+        ("unhealthy", 137, "", "mysql was killed, most likely because it reached its memory limit"),
         (
             "unhealthy",
             1,
