@@ -50,6 +50,7 @@ FOLLOWING = [
     "application_edge_status_url",
     "application_https_port",
     "__stack_application_jobs",
+    "__stack_doors",
 ]
 
 
@@ -188,8 +189,8 @@ def test_exporters_are_brought_and_taken_off_as_the_table_says() -> None:
     assert order.index("blackbox_exporter") < order.index("container_metrics")
 
 
-def test_an_exporter_stands_in_three_files_beside_its_role() -> None:
-    """With its role four places: everything else follows."""
+def test_an_exporter_stands_in_four_files_beside_its_role() -> None:
+    """With its role five places: everything else follows."""
     listed = subprocess.run(
         [
             "git",
@@ -214,6 +215,8 @@ def test_an_exporter_stands_in_three_files_beside_its_role() -> None:
         "group_vars/all/versions.yml",
         # The most memory that it may take, which may stand in services.yml.
         "group_vars/all/stack.yml",
+        # Its version and checksum in the report.
+        "group_vars/all/report.yml",
     }
 
 
