@@ -159,7 +159,12 @@ class Deployments:
     def kept(self) -> list[str]:
         """Return the releases that are there, the one used last first."""
         try:
-            entries = [e for e in (self.root / "releases").iterdir() if not e.name.startswith(".")]
+            entries = [
+                entry
+                for entry in (self.root / "releases").iterdir()
+                # One that never served has no time of use (release_directory).
+                if not entry.name.startswith(".") and entry.stat().st_mtime_ns > 0
+            ]
         except FileNotFoundError:
             return []
         return [e.name for e in sorted(entries, key=lambda e: -e.stat().st_mtime_ns)]

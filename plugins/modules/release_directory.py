@@ -461,6 +461,8 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             else (lambda target: copy(Path(checkout["path"]), target, module.params["leave_out"])),
         )
     release = releases.directory / name
+    # Its age is that of its use: one that never served does not push out one that did.
+    used_ns = 0 if changed or not release.is_dir() else release.stat().st_mtime_ns
     settings, content, former = module.params["settings"], "", ""
     current = releases.current()
     # What check mode has not unpacked has no digests.
@@ -472,6 +474,8 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             content = keep(content, release / ".env", module.params["kept_settings"])
         settled, former = settle(release / ".env", content, module.check_mode)
         changed |= settled
+    if release.is_dir() and not module.check_mode:
+        os.utime(release, ns=(used_ns, used_ns))
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"

@@ -93,6 +93,12 @@ options:
         description: A text that the body has.
         type: str
         default: ""
+  verify_first:
+    description: >-
+      Whether the new container itself must answer O(verify), too, before the switch, so that what
+      it gets wrong reaches nobody. For one that has the same paths as the web server.
+    type: bool
+    default: false
   verify_url:
     description: The web server as the host reaches it. Its certificate is not looked at.
     type: str
@@ -343,6 +349,7 @@ class Rollout:
         self.drain = max(parameters["drain"], LEAST_DRAIN_S)
         self.memory_needed = parameters["memory_needed"]
         self.verify = parameters["verify"]
+        self.verify_first = parameters["verify_first"]
         self.verify_url = parameters["verify_url"]
         self.verify_host = parameters["verify_host"]
         self.seconds: dict[str, float] = {}
@@ -540,6 +547,9 @@ class Rollout:
         try:
             new = self.create(old)
             self.run(new)
+            if self.verify_first:
+                address = self.engine.inspect(new.id)[0].address_by(self.alias)
+                self.check(new, f"http://{address}:{self.port}", None)
             self.slots.point(f"{new.name}:{self.port}")
             with self.timed("verify"):
                 self.check_edge(new)
@@ -638,12 +648,16 @@ class Rollout:
 
     def check_edge(self, new: Container) -> None:
         """Ask the web server what it must answer now. Raises RolloutError."""
+        self.check(new, self.verify_url, self.verify_host)
+
+    def check(self, new: Container, url: str, host: str | None) -> None:
+        """Ask what must be answered, of the web server or of the container. Raises RolloutError."""
         for wanted in self.verify:
             seen = ""
             for attempt in range(VERIFY_TRIES):
                 if attempt:
                     time.sleep(POLL_S)
-                seen = self.seen(wanted)
+                seen = seen_of(wanted, url, host)
                 if not seen:
                     break
             if seen:
@@ -651,22 +665,23 @@ class Rollout:
                     new, f"{new.name} is healthy, and fails its checks: {wanted['path']} {seen}"
                 )
 
-    def seen(self, wanted: dict[str, Any]) -> str:
-        """Return what is wrong with an answer of the web server; empty where nothing is."""
-        try:
-            status, body = ask(self.verify_url, wanted["path"], self.verify_host)
-        except (OSError, http.client.HTTPException) as error:
-            return f"was not answered by {self.verify_url}: {error}"
-        if status != wanted["status"]:
-            return f"was answered with {status} instead of {wanted['status']}: {body[:200]!r}"
-        if wanted["contains"] not in body:
-            return f"was answered without {wanted['contains']!r}: {body[:200]!r}"
-        return ""
-
     def failed(self, container: Container, message: str) -> RolloutError:
         """Return a failure with what became of the container."""
         now = next(iter(self.engine.inspect(container.id)), container)
         return RolloutError(message, now.state(), self.engine.log(container))
+
+
+def seen_of(wanted: dict[str, Any], url: str, host: str | None) -> str:
+    """Return what is wrong with the answer to one of O(verify); empty where nothing is."""
+    try:
+        status, body = ask(url, wanted["path"], host)
+    except (OSError, http.client.HTTPException) as error:
+        return f"was not answered by {url}: {error}"
+    if status != wanted["status"]:
+        return f"was answered with {status} instead of {wanted['status']}: {body[:200]!r}"
+    if wanted["contains"] not in body:
+        return f"was answered without {wanted['contains']!r}: {body[:200]!r}"
+    return ""
 
 
 def ask(url: str, path: str, host: str | None) -> tuple[int, str]:
@@ -755,6 +770,7 @@ def main() -> None:
                     "contains": {"default": ""},
                 },
             },
+            "verify_first": {"type": "bool", "default": False},
             "verify_url": {"default": "http://127.0.0.1:80"},
             "verify_host": {},
         },

@@ -108,7 +108,7 @@ def compose(arguments: list[str], containers: dict[str, Any]) -> None:
             "HostConfig": {"Memory": 64 * 2**20},
             "State": {"Running": False, "Status": "created", "ExitCode": 0},
             "NetworkSettings": {
-                "Networks": {"front": {"IPAddress": "192.0.2.9", "Aliases": [f"shop-{service}"]}}
+                "Networks": {"front": {"IPAddress": "127.0.0.9", "Aliases": [f"shop-{service}"]}}
             },
         }
         containers[number] = facts

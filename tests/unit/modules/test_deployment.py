@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
     for number, name in enumerate((OLD, NEW)):
         release = tmp_path / "releases" / name
         release.mkdir(parents=True)
-        os.utime(release, (number, number))
+        os.utime(release, (number + 1, number + 1))
     (tmp_path / "current").symlink_to(f"releases/{NEW}")
     return tmp_path
 

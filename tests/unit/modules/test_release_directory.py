@@ -348,3 +348,19 @@ def test_without_docker_check_mode_goes_on(
     options = {"state": "current", "name": NAMES[4], "images": "labstack/"}
     assert release(**options, check=True)["changed"]
     assert "no docker command" in release(**options)["msg"]
+
+
+def test_releases_that_failed_do_not_push_out_those_that_served(
+    release: Release, root: Path, tmp_path: Path
+) -> None:
+    def made(text: str) -> str:
+        return str(release(source=sources(tmp_path, text), keep=2)["name"])
+
+    served = made("served")
+    release(state="current", name=served, keep=2)
+    failed = {made("failed"), made("failed, too")}
+    last = made("last")
+    release(state="current", name=last, keep=2)
+    kept = set(names(root / "releases"))
+    assert kept == {served, last}
+    assert not kept & failed

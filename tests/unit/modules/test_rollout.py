@@ -169,6 +169,10 @@ def test_one_that_fails_its_checks_after_the_switch_gives_way(
     assert "fails its checks: /broken was answered with 500 instead of 200" in result["msg"]
     assert containers(engine) == {"shop-web-1": ("1", True)}
     assert slots.read_text() == "shop shop-web:8000\n"
+    # Asked itself, it answers nothing: it is never named.
+    result = run(verify=[good], verify_url=edge, verify_first=True)
+    assert "was not answered by http://127.0.0.9:8000" in result["msg"]
+    assert slots.read_text() == "shop shop-web:8000\n"
     result = run(verify=[good], verify_url=edge)
     assert result["mode"] == "beside"
 
