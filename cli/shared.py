@@ -114,10 +114,9 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
             )
         found = doors.of(one)
         values = doors.passwords(one, found)
-        rows = [("PAGE", "ADDRESS", "NAME", "PASSWORD")]
+        rows = [("PAGE", "NAME", "PASSWORD")]
         rows += [
-            (door.title, door.url, door.user, values.get(door.secret, "(not on this host)"))
-            for door in found
+            (door.title, door.user, values.get(door.secret, "(not on this host)")) for door in found
         ]
         click.echo(doors.table(rows))
 

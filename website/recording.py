@@ -1,8 +1,8 @@
 """`./lab run python -m website.recording`: records a day at the terminal, for the site's player.
 
-Each command is really run, in a terminal of 80 columns; the recording is what it printed, with its
-own times. A pause of more than two seconds is shown as two (the player says so by its clock), and
-no password is in it: `./lab passwords` is recorded with each one struck out.
+Each command is really run, in a terminal of 80 columns; the recording is what it printed. A pause
+of more than two seconds becomes one of two, so the player's clock is not the run's. No password is
+in it: each is struck out.
 """
 
 from __future__ import annotations

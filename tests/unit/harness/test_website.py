@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from tests.unit.conftest import ROOT
-from website import modules
+from website import modules, recording
 from website.__main__ import WORDS, navigation, toml
 from website.pages import LinkError, Links, pages
 
@@ -106,3 +107,34 @@ def test_the_readmes_count_right() -> None:
 def test_pictures_are_small() -> None:
     for picture in (ROOT / "docs" / "pictures").iterdir():
         assert picture.stat().st_size <= 200_000, picture.name
+
+
+def test_the_recording_is_one_and_has_no_secret() -> None:
+    head, *events = recording.CAST.read_text(encoding="utf-8").splitlines()
+    assert json.loads(head)["version"] == 2
+    clock, shown = 0.0, ""
+    for line in events:
+        at, kind, text = json.loads(line)
+        assert kind == "o"
+        # A pause is two seconds at most, so nobody waits.
+        assert clock <= at <= clock + recording.LONGEST + 0.01
+        clock, shown = at, shown + text
+    for verb in ("open", "passwords", "logs"):
+        assert f"$\x1b[0m ./lab {verb}" in shown
+    assert "*" * 32 in shown
+    assert not re.search(r"\b[A-Za-z0-9]{32}\b", shown)
+    # The test machine's own folders are nobody's affair.
+    assert not re.search(r"/(srv|root|home)/", shown)
+
+
+def test_what_a_terminal_shows_is_recorded() -> None:
+    text = "".join(text for _, text in recording.output("printf 'a\\nü'; stty size <&1"))
+    assert text == f"a\r\nü{recording.ROWS} {recording.COLUMNS}\r\n"
+    with pytest.raises(RuntimeError, match="exit status 3"):
+        list(recording.output("exit 3"))
+
+
+def test_a_password_is_struck_out() -> None:
+    word = "Ab1" * 10 + "Cd"
+    shown = "".join(text for _, text in recording.events((f"echo name {word} end",)))
+    assert f"name {'*' * 32} end" in shown
