@@ -186,7 +186,8 @@ def collect(
                 check = Check(part=part, server=server, role=role, **words)
                 KINDS[check.kind]
             except (TypeError, KeyError) as error:
-                raise ValueError(f"{part}, {words['name']}: {error}") from None
+                place = f"roles/{part}/checks/main.yml" if role != roles else part
+                raise ValueError(f"{place}, {words['name']}: {error}") from None
             found.append(check)
     if not found:
         raise ValueError(f"no server of verify_servers has a check in {roles}/*/checks/main.yml")
