@@ -109,15 +109,16 @@ def broken_apache(app: Path) -> None:
     _append(app / "edge" / "httpd.conf", "NoSuchDirective on\n")
 
 
+# In this order: the release before the good one has another Flask, to which the rollback goes.
 CASES = [
+    Case("changed configuration", changed_apache),
+    Case("broken configuration", broken_apache, fails=True, says="NoSuchDirective"),
     Case("good release", good),
     Case("nothing changed", lambda _: None),
     Case("broken image", broken_image, fails=True, says="could not be built"),
     Case("never healthy", never_healthy, fails=True, says="broken on purpose"),
     Case("fails its checks", fails_its_checks, fails=True, says="fails its checks"),
     Case("failing migration", failing_migration, fails=True, says="The migration failed"),
-    Case("changed configuration", changed_apache),
-    Case("broken configuration", broken_apache, fails=True, says="NoSuchDirective"),
     Case("rollback", playbook="playbooks/rollback.yml"),
 ]
 

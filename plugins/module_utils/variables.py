@@ -207,14 +207,13 @@ def unknown(name: str, names: Names) -> Problem | None:
             f"{name} is {f'now {new}' if new else 'no longer needed'}.",
             f"write {new} in its place" if new else "remove it",
         )
-    if name in names.known:
+    # Before the comparison: Ansible has dozens of names of its own, and one takes 2 ms.
+    if name in names.known or not name.startswith(("vault_", *names.prefixes)):
         return None
     near = difflib.get_close_matches(
         name, names.known, 1, 0.8 if name.startswith("vault_") else 0.6
     )
     if name.startswith("vault_") and not near:
-        return None
-    if not name.startswith(("vault_", *names.prefixes)):
         return None
     fix = f"did you mean {near[0]}?" if near else "remove it, or give it a name of your own"
     return Problem(f"{name} is no variable of the stack: nothing reads it.", fix)

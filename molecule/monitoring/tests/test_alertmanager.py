@@ -22,7 +22,7 @@ CONVERGE = "molecule/monitoring/converge.yml"
 RECEIVERS = Path(__file__).parents[3] / "tests" / "receivers.py"
 MESSAGES = "/run/messages.jsonl"
 EXPOSURE_LIMIT = 2.0  # systemd-analyze's points
-RESTART_LIMIT = 10.0  # seconds
+RESTART_LIMIT = 60.0  # seconds; another lane keeps the machine busy
 # The alert looks back 15 seconds (converge.yml) and waits for 5 more; then comes the delivery.
 FIRE_LIMIT = 120.0  # seconds
 # Longer where the machine, whose counters these are, has other work too.

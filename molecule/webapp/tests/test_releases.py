@@ -159,14 +159,14 @@ def test_a_release_that_cannot_be_built_disturbs_nothing(host: Host, sources: Pa
 def test_too_little_memory_is_told_and_the_settings_before_come_back(host: Host) -> None:
     """The release is the same one, so there is no other to go back to."""
     before = current(host)
-    result = converge(webapp_mysql_memory="32m", webapp_start_timeout=60)
-    assert result.returncode != 0
+    result = play(webapp_mysql_memory="32m", webapp_start_timeout=60)
+    assert result.status != 0
     assert (
         "Likely cause: mysql was killed, most likely because it reached its memory limit (OOM)"
-        in result.stdout
+        in result.output
     )
-    assert "webapp_mysql_memory: " in result.stdout
-    assert "serves again with the settings that it had before" in result.stdout
+    assert "webapp_mysql_memory: " in result.output
+    assert "serves again with the settings that it had before" in result.output
     assert current(host) == before
     assert '"database":"ok"' in readyz(host)
     assert {service: health(host, service) for service in SERVICES} == dict.fromkeys(

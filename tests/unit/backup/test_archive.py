@@ -47,7 +47,8 @@ def tables(text: bytes, step: int = 1 << 20) -> dict[str, dict[str, Any]]:
     found = archive.Tables()
     for begin in range(0, len(text), step):
         found.feed(text[begin : begin + step])
-    return found.close()
+    result: dict[str, dict[str, Any]] = found.close()
+    return result
 
 
 def written(dump: bytes = DUMP % 6) -> tuple[bytes, dict[str, Any]]:

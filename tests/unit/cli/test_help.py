@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -131,6 +132,21 @@ def test_what_is_not_help_needs_the_environment(
     told = bare(line)
     assert told.returncode == 1
     assert "Python 3.12 or newer" in told.stderr
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOME": ""}], ids=["without HOME", "HOME is empty"])
+def test_without_a_home_in_the_environment_the_users_own_is_taken(
+    environment: dict[str, str],
+) -> None:
+    """Ansible would make its directory at the root of the file system, as an unprivileged user."""
+    told = subprocess.run(
+        [ROOT / "lab", "run", "printenv", "HOME"],
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == f"{pwd.getpwuid(os.getuid()).pw_dir}\n"
 
 
 def complete(shell: str, line: str, program: str = "lab") -> str:

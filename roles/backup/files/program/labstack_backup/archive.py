@@ -133,6 +133,11 @@ class Writer:
         self.entries[name] = whole.hexdigest()
         self.databases[name] = tables.close()
 
+    def abandon(self) -> None:
+        """Leaves the archive as it is, without an end."""
+        # Else tarfile would write one when it is forgotten.
+        self._tar.fileobj.closed = True  # type: ignore[attr-defined]
+
     def close(self) -> dict[str, Any]:
         """Ends the archive with its manifest, which is returned."""
         tables = [table for tables in self.databases.values() for table in tables.values()]

@@ -68,6 +68,8 @@ _CAUSES = (
         "wait for it, then run again",
     ),
 )
+# What it says where there is no repository yet.
+_ABSENT = ("Is there a repository", "repository does not exist", "NoSuchBucket")
 
 
 def explain(text: str) -> FailureError:
@@ -128,20 +130,14 @@ class Repository:
 
     def exists(self) -> bool:
         """Whether a repository is there. Raises FailureError for a wrong key, or no answer."""
-        try:
-            self._restic("cat", "config")
-        except FailureError as error:
-            absent = (
-                "Is there a repository",
-                "does not exist",
-                "config file",
-                "NoSuchBucket",
-                "key does not exist",
-            )
-            if any(words in str(error) for words in absent):
-                return False
-            raise
-        return True
+        process = start(["restic", "--no-cache", "cat", "config"], self.variables)
+        process.communicate()
+        text = said(process)
+        if process.returncode == 0:
+            return True
+        if any(words in text for words in _ABSENT):
+            return False
+        raise explain(text)
 
     def make(self, like: Repository | None = None) -> None:
         """Makes the repository; `like` another, so that copies have the same pieces."""

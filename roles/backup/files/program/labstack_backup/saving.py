@@ -106,12 +106,14 @@ def _save(settings: Settings, store: Store, who: str, reason: str) -> dict[str, 
             "restic": run(["restic", "version"]).split()[1],
         },
     }
-    written: list[archive.Writer] = []
 
     def fill(stream: Any) -> None:
         writer = archive.Writer(stream, head)
-        written.append(writer)
-        _fill(settings, applications, writer)
+        try:
+            _fill(settings, applications, writer)
+        except BaseException:
+            writer.abandon()
+            raise
 
     store.repository.save(backup, settings.host, fill)
     # Read back: what restic gives is what was there, to the last byte.
