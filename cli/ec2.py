@@ -114,9 +114,7 @@ def status(arguments: tuple[str, ...]) -> None:
     if KEPT_CREDENTIALS.exists():
         pasted = datetime.datetime.fromtimestamp(KEPT_CREDENTIALS.stat().st_mtime, datetime.UTC)
         ago = report.since(pasted.isoformat(), datetime.datetime.now(datetime.UTC))
-        click.echo(
-            f"  credentials    pasted {ago} ago; a Learner Lab's session ends 4 h after its start"
-        )
+        click.echo(f"  credentials    pasted {ago} ago (a Learner Lab's session lasts 4 h)")
     if running and one.address:
         click.echo(f"  stops itself   {cost.stops_in(_login())}")
         report.tell("ec2", SSH, arguments)

@@ -45,7 +45,15 @@ WORDS = {
     },
 }
 # What a reader needs first stands first; every other page of docs/ follows by its name.
-FIRST = ("where", "guide", "your-application", "commands", "operations", "troubleshooting")
+FIRST = (
+    "where",
+    "guide",
+    "your-application",
+    "commands",
+    "operations",
+    "backup",
+    "troubleshooting",
+)
 INSIDE = ("architecture", "style", "contributing", "security", "changelog", "application")
 
 
