@@ -127,7 +127,7 @@ def test_a_release_whose_migration_fails_leaves_the_one_before_serving(
     (versions / "0099_broken.py").write_text(
         "from alembic import op\n"
         'revision = "0099"\n'
-        'down_revision = "0003"\n\n\n'
+        'down_revision = "0004"\n\n\n'
         "def upgrade():\n"
         '    op.execute("ALTER TABLE users ADD half INT")\n'
         '    op.execute("ALTER TABLE no_such_table ADD x INT")\n'
