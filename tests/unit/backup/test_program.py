@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -242,3 +243,18 @@ def test_services_start_again_whatever_fails(
 def test_the_key_is_shown_until_a_whole_copy_is_there() -> None:
     assert evaluate("backup", "__backup_first", __backup_copied_before={"matched": 0}) is True
     assert evaluate("backup", "__backup_first", __backup_copied_before={"matched": 2}) is False
+
+
+def test_a_volumes_swap_that_was_killed_in_between_loses_nothing(
+    settings: Any, tmp_path: Path
+) -> None:
+    volume = tmp_path / "volumes" / "v"
+    for name in ("before", "restore"):
+        (volume / f"_data.{name}").mkdir(parents=True)
+        (volume / f"_data.{name}" / "file").write_text(name)
+    settings = dataclasses.replace(settings, volumes_directory=tmp_path / "volumes")
+    restoring._swap_volumes(settings, {"v"})
+    assert (volume / "_data" / "file").read_text() == "restore"
+    assert (volume / "_data.before" / "file").read_text() == "before"
+    restoring._swap_volumes(settings, {"v"}, back=True)
+    assert (volume / "_data" / "file").read_text() == "before"

@@ -395,8 +395,10 @@ def _swap_volumes(settings: Settings, volumes: set[str], back: bool = False) -> 
         if back:
             coming, leaving = leaving, coming
         if coming.exists():
-            shutil.rmtree(leaving, ignore_errors=True)
-            data.rename(leaving)
+            # Where a run was killed in between, what was there is in `leaving` already.
+            if data.exists():
+                shutil.rmtree(leaving, ignore_errors=True)
+                data.rename(leaving)
             coming.rename(data)
 
 
