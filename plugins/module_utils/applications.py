@@ -219,6 +219,18 @@ def _kind(service: Json) -> str:
     return next((kind for target, kind in DATABASES.items() if target.rstrip("/") in targets), "")
 
 
+def _dumped(service: Json) -> bool:
+    """Say whether a backup dumps a service: a MySQL with a database, and no MariaDB."""
+    image = re.sub(r"[:@].*", "", str(service.get("image") or "").rpartition("/")[2])
+    words = _environment(service)
+    return (
+        _kind(service) == "mysql"
+        and image != "mariadb"
+        and not any(key.startswith("MARIADB_") for key in words)
+        and bool(words.get("MYSQL_DATABASE"))
+    )
+
+
 def _mounts(service: Json) -> list[Json]:
     return [mount for mount in service.get("volumes") or [] if isinstance(mount, dict)]
 
@@ -396,6 +408,14 @@ def _data(app: Application, found: Findings) -> tuple[list[str], list[str]]:
         services = [name for name, service in app.services.items() if _kind(service)]
         if services:
             found.told.append(f"{', '.join(services)} holds data, and stays as it is in a release")
+    found.warnings += [
+        f"a backup copies {name}'s files while it runs, and may miss what it writes meanwhile: "
+        "only a MySQL with MYSQL_DATABASE is dumped"
+        for name in services
+        if name in app.services
+        and not _dumped(app.services[name])
+        and any(mount.get("type") == "volume" for mount in _mounts(app.services[name]))
+    ]
     for name, service in app.services.items():
         for mount in _mounts(service):
             if (
@@ -415,7 +435,7 @@ def _data(app: Application, found: Findings) -> tuple[list[str], list[str]]:
     named = [
         str(mount["source"])
         for name, service in app.services.items()
-        if _kind(service) not in ("mysql",)
+        if not _dumped(service)
         for mount in _mounts(service)
         if mount.get("type") == "volume" and mount.get("source")
     ]
@@ -434,15 +454,10 @@ def _mysql(app: Application, services: Iterable[str], secrets_directory: str) ->
     """Return what a backup needs to know of each MySQL."""
     servers = []
     for name in services:
-        if _kind(app.services[name]) != "mysql":
+        if not _dumped(app.services[name]):
             continue
         environment = _environment(app.services[name])
-        words = {
-            key.partition("_")[2]: value
-            for key, value in environment.items()
-            if key.startswith(("MYSQL_", "MARIADB_"))
-        }
-        secret = words.get("ROOT_PASSWORD_FILE", "").rpartition("/")[2]
+        secret = environment.get("MYSQL_ROOT_PASSWORD_FILE", "").rpartition("/")[2]
         file = (
             host_secret(app.name, secret)
             if secret
@@ -451,7 +466,7 @@ def _mysql(app: Application, services: Iterable[str], secrets_directory: str) ->
         servers.append(
             {
                 "service": name,
-                "database": words.get("DATABASE", ""),
+                "database": environment["MYSQL_DATABASE"],
                 "root_password_file": f"{secrets_directory}/{file}",
                 "plain": next((key for key in PLAIN_ROOT if environment.get(key)), ""),
             }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +140,82 @@ def test_something_that_is_missing_is_named() -> None:
     writer.close()
     with pytest.raises(common.FailureError, match=r"grafana/grafana.db"):
         archive.check(io.BytesIO(stream.getvalue()))
+
+
+def kept(stream: io.BytesIO) -> dict[str, bytes]:
+    """Return the files of an archive, read as a restore reads them."""
+    stream.seek(0)
+    return {
+        info.name: content.read()
+        for info, content in archive.entries(stream)
+        if content is not None and info.name != archive.MANIFEST
+    }
+
+
+def test_both_names_of_a_hard_linked_file_have_its_content(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("content")
+    os.link(tmp_path / "one", tmp_path / "two")
+    stream = io.BytesIO()
+    writer = archive.Writer(stream, {})
+    writer.tree("volumes/v", tmp_path)
+    manifest = writer.close()
+    assert kept(stream) == {"volumes/v/one": b"content", "volumes/v/two": b"content"}
+    assert archive.check(io.BytesIO(stream.getvalue())) == manifest
+
+
+@pytest.mark.parametrize("moment", ["gettarinfo", "open"])
+def test_a_file_that_vanishes_is_left_out_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    for name in ("a", "gone", "z"):
+        (tmp_path / name).write_text(name)
+    owner = tarfile.TarFile if moment == "gettarinfo" else Path
+    real: Any = getattr(owner, moment)
+
+    def meanwhile(self: Any, *given: Any, **named: Any) -> Any:
+        (tmp_path / "gone").unlink(missing_ok=True)
+        return real(self, *given, **named)
+
+    stream = io.BytesIO()
+    writer = archive.Writer(stream, {})
+    names = iter(sorted(tmp_path.iterdir()))
+    writer.tree("volumes/v/a", next(names))
+    with monkeypatch.context() as racing:
+        racing.setattr(owner, moment, meanwhile)
+        writer.tree("volumes/v/gone", next(names))
+    writer.tree("volumes/v/z", next(names))
+    manifest = writer.close()
+    assert kept(stream) == {"volumes/v/a": b"a", "volumes/v/z": b"z"}
+    assert manifest["skipped"] == [f"{tmp_path}/gone is not there"]
+
+
+def test_a_volume_that_is_not_there_does_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    stream = io.BytesIO()
+    writer = archive.Writer(stream, {})
+    writer.tree("volumes/none", tmp_path / "none")
+    writer.tree("volumes/there", tmp_path / "there")
+    assert writer.close()["skipped"] == [f"{tmp_path}/none is not there"]
+    assert kept(stream) == {"volumes/there": b"x"}
+
+
+def test_a_file_that_becomes_shorter_is_filled_up_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"x" * 100_000)
+    real = Path.open
+
+    def shorter(self: Path, *given: Any, **named: Any) -> Any:
+        os.truncate(self, 10)
+        return real(self, *given, **named)
+
+    stream = io.BytesIO()
+    writer = archive.Writer(stream, {})
+    with monkeypatch.context() as racing:
+        racing.setattr(Path, "open", shorter)
+        writer.tree("volumes/v/log", file)
+    manifest = writer.close()
+    assert kept(stream) == {"volumes/v/log": b"x" * 10 + b"\0" * 99_990}
+    assert archive.check(io.BytesIO(stream.getvalue())) == manifest
+    assert manifest["skipped"] == [f"{file} became shorter while it was read"]

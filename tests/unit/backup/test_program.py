@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from tests.unit.backup.program import common, mysql, restic, restoring, status, stores
+from tests.unit.backup.program import common, mysql, restic, restoring, status, stores, verbs
 from tests.unit.roles.rendering import evaluate, parse_unit, render
 
 
@@ -158,3 +161,100 @@ def test_the_unit_runs_the_program_in_the_sandbox() -> None:
     service = dict(unit["Service"]) if isinstance(unit["Service"], list) else unit["Service"]
     assert "save --by timer --scheduled" in str(service)
     assert "NoNewPrivileges" in str(service)
+
+
+def test_a_restore_takes_what_was_prepared_whatever_is_newest_by_then(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = evaluate(
+        "backup",
+        "__backup_restore",
+        __backup_prepared={"stdout": '{"id": "20261130-204512", "store": "12345678"}'},
+        backup_restore_only=["app"],
+        backup_restore_target="s3",
+    )
+    asked: list[tuple[str, str | None, list[str]]] = []
+
+    def restored(_: Any, store: Any, backup: str | None, only: list[str]) -> dict[str, Any]:
+        asked.append((store.name, backup, only))
+        return {"id": backup}
+
+    monkeypatch.setattr(stores, "named", lambda s, name, _: stores.Store(s.directory / name))
+    monkeypatch.setattr(restoring, "restore", restored)
+    (settings.directory / "stores").mkdir()
+    given = verbs._arguments(words[words.index("restore") :])
+    assert verbs._act(settings, given) == {"id": "20261130-204512", "store": "12345678"}
+    assert asked == [("12345678", "20261130-204512", ["app"])]
+
+
+def test_a_mysql_without_a_database_does_not_stop_the_backup(settings: Any) -> None:
+    row = {"service": "db", "database": "", "root_password_file": "/none"}
+    shop = {"project": "shop", "release": release(settings, "shop"), "data": {"mysql": [row]}}
+    settings.applications_file.write_text(json.dumps({"shop": shop}))
+    (one,) = settings.all_applications()
+    assert (one.databases, one.unnamed) == ((), ("db",))
+
+
+@pytest.mark.parametrize("fault", ["stop", "swap back"])
+def test_services_start_again_whatever_fails(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    webapp = common.Application("webapp", "webapp", tmp_path, (), (), (), (), "")
+    done: list[str] = []
+
+    class Stores:
+        @contextlib.contextmanager
+        def read(self, _: str) -> Iterator[None]:
+            yield None
+
+    def fails(what: str) -> Any:
+        def act(*_: Any, **how: Any) -> None:
+            if fault == what or how.get("back"):
+                raise common.FailureError(what)
+
+        return act
+
+    class Scratch:
+        servers: ClassVar[dict[str, Any]] = {}
+
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def load(self, _: Any) -> None:
+            pass
+
+        def compare(self, _: Any) -> None:
+            pass
+
+    monkeypatch.setattr(common.Settings, "all_applications", lambda _: [webapp])
+    monkeypatch.setattr(restoring, "Scratch", Scratch)
+    monkeypatch.setattr(restoring, "_unpack_volumes", fails("unpack"))
+    monkeypatch.setattr(restoring, "_writers", lambda _: [("flask", "c1")])
+    monkeypatch.setattr(restoring, "_stop", fails("stop"))
+    monkeypatch.setattr(restoring, "_swap_volumes", fails("swap back"))
+    monkeypatch.setattr(restoring, "_start", lambda stopped: done.extend(one for _, one in stopped))
+    note = {"applications": {"webapp": {"revisions": {}, "release": "x"}}, "databases": {}}
+    store: Any = type("Store", (), {"repository": Stores()})()
+    with pytest.raises(common.FailureError, match="swap back"):
+        restoring._restore_applications(settings, store, "s", note)
+    assert done == ["c1"]
+
+
+def test_the_key_is_shown_until_a_whole_copy_is_there() -> None:
+    assert evaluate("backup", "__backup_first", __backup_copied_before={"matched": 0}) is True
+    assert evaluate("backup", "__backup_first", __backup_copied_before={"matched": 2}) is False
+
+
+def test_a_volumes_swap_that_was_killed_in_between_loses_nothing(
+    settings: Any, tmp_path: Path
+) -> None:
+    volume = tmp_path / "volumes" / "v"
+    for name in ("before", "restore"):
+        (volume / f"_data.{name}").mkdir(parents=True)
+        (volume / f"_data.{name}" / "file").write_text(name)
+    settings = dataclasses.replace(settings, volumes_directory=tmp_path / "volumes")
+    restoring._swap_volumes(settings, {"v"})
+    assert (volume / "_data" / "file").read_text() == "restore"
+    assert (volume / "_data.before" / "file").read_text() == "before"
+    restoring._swap_volumes(settings, {"v"}, back=True)
+    assert (volume / "_data" / "file").read_text() == "before"

@@ -101,6 +101,23 @@ def test_a_database_without_a_health_check_gets_one_and_only_the_front_is_on_the
     assert "image" not in override["db"]
 
 
+@pytest.mark.parametrize(
+    "db",
+    [
+        {**DB, "image": "mariadb:11", "environment": {"MARIADB_DATABASE": "shop"}},
+        {**DB, "image": "docker.io/library/mariadb:11", "environment": {"MYSQL_DATABASE": "shop"}},
+        {**DB, "image": "shop-db", "environment": {"MARIADB_DATABASE": "shop"}},
+        DB,
+    ],
+)
+def test_a_database_that_no_backup_can_dump_is_copied_as_files_and_that_is_said(
+    db: dict[str, Any],
+) -> None:
+    found = plan(compose(web=WEB, db=db))
+    assert found["data"] == {"services": ["db"], "mysql": [], "volumes": ["shop_db"]}
+    assert any("copies db's files while it runs" in sentence for sentence in found["warnings"])
+
+
 def test_what_a_backup_needs_is_there() -> None:
     db = {
         **DB,

@@ -80,12 +80,17 @@ class Writer:
     Attributes:
         stream: where it goes.
         head: what the manifest says beside the content.
+        entries: the SHA-256 of each file and dump, by its name.
+        databases: rows and SHA-256 of each table, by its dump's name.
+        skipped: what is not in it, or not whole, and why.
+        size: bytes of content.
     """
 
     stream: IO[bytes]
     head: dict[str, Any]
     entries: dict[str, str] = field(default_factory=dict)
     databases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
     size: int = 0
 
     def __post_init__(self) -> None:
@@ -103,7 +108,19 @@ class Writer:
         self.size += len(content)
 
     def tree(self, name: str, path: Path) -> None:
-        """Adds a file, or a directory with everything in it, with owners and modes."""
+        """Adds a file, or a directory with everything in it, with owners and modes.
+
+        Applications go on meanwhile: what vanishes is left out, and noted; a file that becomes
+        shorter is filled up with zeros.
+        """
+        try:
+            self._tree(name, path)
+        except FileNotFoundError:
+            self.skipped.append(f"{path} is not there")
+
+    def _tree(self, name: str, path: Path) -> None:
+        # Else the second name of a file would be a link to the first, without content.
+        self._tar.inodes.clear()  # type: ignore[attr-defined]
         info = self._tar.gettarinfo(path, name)
         if info is None:  # a socket
             return
@@ -111,13 +128,15 @@ class Writer:
             with path.open("rb") as stream:
                 summed = _Summed(stream)
                 self._tar.addfile(info, summed)
+            if summed.missing:
+                self.skipped.append(f"{path} became shorter while it was read")
             self.entries[name] = summed.hexdigest()
             self.size += info.size
             return
+        children = sorted(path.iterdir()) if info.isdir() else []
         self._tar.addfile(info)
-        if path.is_dir() and not path.is_symlink():
-            for child in sorted(path.iterdir()):
-                self.tree(f"{name}/{child.name}", child)
+        for child in children:
+            self.tree(f"{name}/{child.name}", child)
 
     def dump(self, name: str, stream: IO[bytes]) -> None:
         """Adds a dump of mysqldump, cut, and notes its tables."""
@@ -147,6 +166,7 @@ class Writer:
             "size": self.size,
             "entries": self.entries,
             "databases": self.databases,
+            "skipped": self.skipped,
             "rows": sum(table["rows"] for table in tables),
         }
         content = json.dumps(manifest).encode()
@@ -158,13 +178,16 @@ class Writer:
 
 
 class _Summed:
-    """A stream that sums what is read from it."""
+    """A stream that sums what is read from it, and goes on with zeros where it ends too early."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._sum = stream, hashlib.sha256()
+        self.missing = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
+        self.missing += max(0, size - len(data))
+        data = data.ljust(size, b"\0")
         self._sum.update(data)
         return data
 

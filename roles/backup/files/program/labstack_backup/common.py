@@ -60,6 +60,7 @@ class Application:
         front: services that hold no data and go on while data is restored.
         migrations: services that bring the tables to the release, run once.
         revisions: directory with the Alembic revisions that the release knows, below `release`.
+        unnamed: services of MySQL that do not say which database is theirs.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Application:
     front: tuple[str, ...]
     migrations: tuple[str, ...]
     revisions: str
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,13 @@ def _application(name: str, row: dict[str, Any]) -> Application:
         databases=tuple(
             Database(project, one["service"], one["database"], Path(one["root_password_file"]))
             for one in data.get("mysql") or []
+            if one["database"]
         ),
         volumes=tuple(data.get("volumes") or []),
         front=tuple(row.get("front") or []),
         migrations=tuple(row.get("migrations") or []),
         revisions=row.get("revisions", ""),
+        unnamed=tuple(one["service"] for one in data.get("mysql") or [] if not one["database"]),
     )
 
 

@@ -155,8 +155,12 @@ class Repository:
             )
 
     def unlock(self) -> None:
-        """Removes locks that killed processes have left."""
-        self._restic("unlock")
+        """Removes locks that killed processes have left.
+
+        All of them: this program holds the lock of its directory, so nobody else works here; but
+        a restic that was just killed may not be gone yet, and would count as alive.
+        """
+        self._restic("unlock", "--remove-all")
 
     def snapshots(self) -> list[Snapshot]:
         """Returns its backups, the oldest first."""

@@ -130,9 +130,6 @@ def prepare(
     if "secrets" in only:
         _restore_secrets(settings, store, snapshot, secrets)
         stores.use(settings, store)
-    elif store != stores.current(settings) and "secrets" not in only:
-        # Another host's data under this host's own passwords.
-        pass
     return note
 
 
@@ -195,15 +192,22 @@ def _restore_applications(
     for name, row in note["applications"].items():
         _refuse_newer(applications[name], row)
     scratch = Scratch({name: applications[name] for name in note["applications"]}, "_restore")
+    # A database that the backup does not hold stays as it is.
+    scratch.servers = {
+        name: server
+        for name, server in scratch.servers.items()
+        if f"{name}/tables" in note["databases"]
+    }
     with store.repository.read(snapshot) as stream:
         scratch.load(stream)
     scratch.compare(note)
     volumes = {volume for one in applications.values() for volume in one.volumes}
     _unpack_volumes(settings, store, snapshot, volumes)
     moment = now().strftime("%Y%m%d%H%M%S")
-    stopped = [pair for name in note["applications"] for pair in _stop_writers(applications[name])]
+    stopped = [pair for name in note["applications"] for pair in _writers(applications[name])]
     swapped: list[tuple[Server, str]] = []
     try:
+        _stop(stopped)
         for name, server in scratch.servers.items():
             leaving = f"{server.database.name}_before_{moment}"
             server.empty(leaving)
@@ -217,11 +221,13 @@ def _restore_applications(
         _start(stopped)
         _wait_healthy(stopped)
     except BaseException:
-        for server, leaving in swapped:
-            failed = f"{server.database.name}_restore"
-            server.swap(leaving, failed)
-        _swap_volumes(settings, volumes, back=True)
-        _start(stopped)
+        try:
+            for server, leaving in swapped:
+                server.swap(leaving, f"{server.database.name}_restore")
+            _swap_volumes(settings, volumes, back=True)
+        finally:
+            # Whatever did not come back, nobody is left without an answer.
+            _start(stopped)
         raise
     for server in scratch.servers.values():
         server.drop(*server.schemas(f"{server.database.name}_before_"))
@@ -261,8 +267,8 @@ def _refuse_newer(one: Application, row: dict[str, Any]) -> None:
         )
 
 
-def _stop_writers(one: Application) -> list[tuple[str, str]]:
-    """Stops the containers that may write; returns (service, container) of them."""
+def _writers(one: Application) -> list[tuple[str, str]]:
+    """Returns (service, container) of those that may write."""
     holding = {database.service for database in one.databases} | set(one.front)
     rows = run(
         [
@@ -278,16 +284,18 @@ def _stop_writers(one: Application) -> list[tuple[str, str]]:
         ]
     ).splitlines()
     # One that a killed restore has stopped counts, too; a migration, which ends by itself, not.
-    writers = [
+    return [
         (service, container)
         for service, container, state in map(str.split, rows)
         if service not in holding
         and service not in one.migrations
         and state in ("running", "exited", "paused")
     ]
+
+
+def _stop(writers: list[tuple[str, str]]) -> None:
     if writers:
         run(["docker", "stop", *(container for _, container in writers)])
-    return writers
 
 
 def _start(stopped: list[tuple[str, str]]) -> None:
@@ -387,8 +395,10 @@ def _swap_volumes(settings: Settings, volumes: set[str], back: bool = False) -> 
         if back:
             coming, leaving = leaving, coming
         if coming.exists():
-            shutil.rmtree(leaving, ignore_errors=True)
-            data.rename(leaving)
+            # Where a run was killed in between, what was there is in `leaving` already.
+            if data.exists():
+                shutil.rmtree(leaving, ignore_errors=True)
+                data.rename(leaving)
             coming.rename(data)
 
 

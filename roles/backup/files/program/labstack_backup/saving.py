@@ -157,6 +157,10 @@ def _fill(settings: Settings, applications: list[Application], writer: archive.W
         if os.path.lexists(name):
             writer.tree(f"files{name}", Path(name))
     for one in applications:
+        writer.skipped += [
+            f"{service} of {one.name} has no MYSQL_DATABASE: none of its databases is dumped"
+            for service in one.unnamed
+        ]
         for volume in one.volumes:
             writer.tree(f"volumes/{volume}", settings.volumes_directory / volume / "_data")
         for database in one.databases:

@@ -27,6 +27,7 @@ _SHOWN = (
     "memory",
     "checked",
     "drilled",
+    "skipped",
 )
 
 
@@ -74,6 +75,8 @@ def _act(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     saving.remove_leftovers(settings)
     if given.verb == "save":
         note = saving.save(settings, given.by, given.reason)
+        for one in note["skipped"]:
+            print(f"backup: left out: {one}", file=sys.stderr)
         if given.scheduled and drilling.drill_is_due(settings):
             drilling.drill(settings)
         store = stores.current(settings)
