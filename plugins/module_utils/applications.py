@@ -163,8 +163,7 @@ def check_settings(name: str, settings: object) -> list[Problem]:
             f"{place} has {both}",
             f"{form}\nor: {{repo: https://git.example.org/{name}.git, version: v1, path: /{name}}}",
         )
-    if "repo" in settings and not settings.get("version"):
-        found.wrong(f"{place} has no version: branch, tag or commit", "version: v1.2.0")
+    _check_version(name, settings, found)
     path, host = settings.get("path"), settings.get("host")
     if not path and not host:
         found.wrong(
@@ -189,6 +188,17 @@ def check_settings(name: str, settings: object) -> list[Problem]:
     return found.problems
 
 
+def _check_version(name: str, settings: Json, found: Findings) -> None:
+    place, version = f"webapp_apps.{name}", settings.get("version")
+    if "repo" in settings and not version:
+        found.wrong(f"{place} has no version: branch, tag or commit", "version: v1.2.0")
+    if "repo" not in settings and version:
+        found.wrong(
+            f"{place} is to have the version {version}, and has no repo to take it from",
+            f"{name}: {{repo: https://git.example.org/{name}.git, version: v1, path: /{name}}}",
+        )
+
+
 def check_places(apps: Mapping[str, Any], bundled: bool) -> list[Problem]:
     """Return which applications would answer at the same place."""
     taken: dict[tuple[str, str], str] = {("", "/"): "the bundled application"} if bundled else {}
@@ -204,6 +214,14 @@ def check_places(apps: Mapping[str, Any], bundled: bool) -> list[Problem]:
                 f"path: /{name}     or     host: {name}.example.org",
             )
         taken.setdefault(place, f"webapp_apps.{name}")
+    for (host, path), name in taken.items():
+        for (other_host, other_path), other in taken.items():
+            if path == "/" or host != other_host or not other_path.startswith(f"{path}/"):
+                continue
+            found.wrong(
+                f"{other} answers at {other_host}{other_path}, which is below {path} of {name}",
+                "path: /{0}     or     host: {0}.example.org".format(other.rpartition(".")[2]),
+            )
     return found.problems
 
 
@@ -461,7 +479,7 @@ def _mysql(app: Application, services: Iterable[str], secrets_directory: str) ->
         file = (
             host_secret(app.name, secret)
             if secret
-            else f"{_stem(app.name)}_{_stem(name)}_root_password"
+            else host_secret(app.name, f"{name}_root_password")
         )
         servers.append(
             {
@@ -551,8 +569,11 @@ def _stem(name: str) -> str:
 
 
 def host_secret(application: str, secret: str) -> str:
-    """Return the name of a secret's file on the host."""
-    return f"{_stem(application)}_{_stem(secret)}"
+    """Return the name of a secret's file on the host, which no other application has.
+
+    An application's name has no underscore, and none of the stack's own begins with `app_`.
+    """
+    return f"app_{application}_{_stem(secret)}"
 
 
 def _secrets(app: Application, found: Findings) -> list[Json]:
@@ -576,7 +597,20 @@ def _secrets(app: Application, found: Findings) -> list[Json]:
                     f"{name} has {key} in its environment, where `docker inspect` shows it; "
                     f"a secret of Compose is a file instead ({key}_FILE: /run/secrets/…)"
                 )
-    return [{"name": name, "file": host_secret(app.name, name)} for name in declared]
+    return [
+        {
+            "name": name,
+            "file": host_secret(app.name, name),
+            "services": [service for service in app.services if name in _mounted(app, service)],
+        }
+        for name in declared
+    ]
+
+
+def _mounted(app: Application, service: str) -> set[str]:
+    """Name the secrets that a service mounts."""
+    entries = app.services[service].get("secrets") or []
+    return {entry["source"] if isinstance(entry, dict) else str(entry) for entry in entries}
 
 
 def _override(app: Application, plan: Json) -> Json:

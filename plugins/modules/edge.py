@@ -97,6 +97,7 @@ from ..module_utils.containers import (
     Container,
     Engine,
     EngineError,
+    alone,
 )
 from ..module_utils.host_files import (
     Attributes,
@@ -311,35 +312,40 @@ def main() -> None:
     watched = [Path(path) for path in given["watched"]]
     command = module.get_bin_path("docker")
     try:
-        wanted = edge.wanted()
-        write, remove = edge.differences(wanted)
         container = None
         if command:
             engine = Engine(command)
             found = engine.containers(given["project_name"], given["service"])
             container = next((one for one in found if edge.is_read_by(one, given["mounted"])), None)
         if module.check_mode:
+            write, remove = edge.differences(edge.wanted())
             due = container and (
                 bool(write or remove) or edge.changed_at(watched) > edge.told_at(container)
             )
             module.exit_json(
                 changed=bool(write or remove or due), written=write + remove, reloaded=bool(due)
             )
-        if not edge.directory.is_dir():
-            make_directory(edge.directory, Attributes.own(0o755))
-        sweep(edge.directory)
-        due = False
-        if container and (write or remove):
-            edge.try_out(engine, container, given["mounted"], wanted)
-        edge.settle(wanted, write, remove)
-        if container and edge.changed_at(watched) > edge.told_at(container):
-            if not (write or remove):
+        # A source that is not right makes no directory.
+        edge.wanted()
+        # A rollout sweeps the directory too, and would take the copy that is tried.
+        with alone(edge.directory):
+            sweep(edge.directory)
+            wanted = edge.wanted()
+            write, remove = edge.differences(wanted)
+            due = False
+            if container and (write or remove):
                 edge.try_out(engine, container, given["mounted"], wanted)
-            reload(engine, container, given["status_url"])
-            told = edge.directory / TOLD
-            told.touch()
-            os.utime(told)
-            due = True
+            edge.settle(wanted, write, remove)
+            if container and edge.changed_at(watched) > edge.told_at(container):
+                if not (write or remove):
+                    edge.try_out(engine, container, given["mounted"], wanted)
+                # What is written from now on may be read or not: the next run tells it again.
+                moment = time.time()
+                reload(engine, container, given["status_url"])
+                told = edge.directory / TOLD
+                told.touch()
+                os.utime(told, (moment, moment))
+                due = True
         module.exit_json(changed=bool(write or remove or due), written=write + remove, reloaded=due)
     except (EdgeError, EngineError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -168,9 +168,7 @@ log:
   type: str
 """
 
-import fcntl
 import http.client
-import os
 import socket
 import ssl
 import time
@@ -191,6 +189,7 @@ from ..module_utils.containers import (
     Engine,
     EngineError,
     Project,
+    alone,
 )
 from ..module_utils.host_files import (
     Attributes,
@@ -715,19 +714,6 @@ def ask(url: str, path: str, host: str | None) -> tuple[int, str]:
         return answer.status, answer.read().decode(errors="replace")
     finally:
         connection.close()
-
-
-@contextmanager
-def alone(directory: Path) -> Iterator[None]:
-    """Let no other rollout run on this host meanwhile; the kernel frees a killed one's lock."""
-    if not directory.is_dir():
-        make_directory(directory, Attributes.own(0o755))
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def told(error: RolloutError, serving: str) -> str:

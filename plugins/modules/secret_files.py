@@ -24,7 +24,7 @@ options:
     required: true
     suboptions:
       name:
-        description: Name of the secret and of its file (small letters, digits, underscores).
+        description: Name of the secret and of its file (small letters, digits, C(_), C(-)).
         type: str
         required: true
       value:
@@ -155,10 +155,10 @@ def check_wanted(wanted: list[Wanted]) -> None:
     """Refuse what cannot be a set of secrets. Raises SecretError."""
     names = [secret.name for secret in wanted]
     for secret in wanted:
-        if not re.fullmatch(r"[a-z0-9_]+", secret.name):
+        if not re.fullmatch(r"[a-z0-9_][a-z0-9_-]*", secret.name):
             raise SecretError(
-                f"'{secret.name}' cannot be the name of a secret: use small letters, digits and "
-                "underscores, for instance grafana_admin_password."
+                f"'{secret.name}' cannot be the name of a secret: use small letters, digits, "
+                "underscores and hyphens, for instance grafana_admin_password."
             )
         if names.count(secret.name) > 1:
             raise SecretError(f"The secret '{secret.name}' is listed twice: remove one of them.")

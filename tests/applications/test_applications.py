@@ -227,7 +227,7 @@ def test_its_secrets_are_files_that_nobody_else_sees(lab: Lab, tmp_path: Path) -
     run = app.deploy()
     try:
         assert run.status == 0, run.output[-6000:]
-        secrets = lab.ssh("sudo sh -c 'cat /etc/labstack/secrets/notas_*'").stdout
+        secrets = lab.ssh("sudo sh -c 'cat /etc/labstack/secrets/app_notas_*'").stdout
         values = re.findall(r"\w{32}", secrets)
         assert len(values) >= 2
         seen = lab.ssh("sudo docker inspect $(sudo docker ps --quiet)").stdout

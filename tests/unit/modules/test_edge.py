@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -145,6 +146,59 @@ def test_a_new_certificate_is_read_by_a_reload(
     # Killed before it was told, the next run tells it.
     os.utime(certificate, (time.time() + 5, time.time() + 5))
     assert run(watched=[str(certificate)])["reloaded"]
+
+
+@pytest.mark.usefixtures("apache")
+def test_what_is_written_during_a_reload_is_read_by_the_next(
+    run: Run, engine: Path, source: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    old(directory)
+    (directory / "apps").mkdir()
+    old(directory)
+    (source / "httpd.conf").write_text("Listen 81\n")
+    begun = reloads(engine)
+    tell = edge.reload
+
+    def slow(*arguments: Any) -> None:
+        tell(*arguments)
+        (directory / "apps" / "shop.conf").write_text("# between the signal and its note\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(edge, "reload", slow)
+        assert run()["reloaded"]
+    assert run()["reloaded"]
+    assert reloads(engine) == begun + 2
+    assert run()["changed"] is False
+
+
+@pytest.mark.usefixtures("apache")
+def test_no_rollout_runs_while_a_configuration_is_tried_and_read(
+    run: Run, source: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    old(directory)
+    seen = []
+
+    def watched(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> None:
+            descriptor = os.open(directory, os.O_RDONLY)
+            try:
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finally:
+                os.close(descriptor)
+            seen.append(name)
+            step(*arguments)
+
+        return wrapped
+
+    for name in ("try_out", "settle"):
+        monkeypatch.setattr(edge.Edge, name, watched(name, getattr(edge.Edge, name)))
+    monkeypatch.setattr(edge, "reload", watched("reload", edge.reload))
+    (source / "httpd.conf").write_text("Listen 81\n")
+    assert run()["reloaded"]
+    assert seen == ["try_out", "settle", "reload"]
 
 
 @pytest.mark.usefixtures("apache")

@@ -13,6 +13,7 @@ from ansible_collections.labstack.stack.plugins.filter.application_plan import a
 from ansible_collections.labstack.stack.plugins.filter.invalid_applications import (
     invalid_applications,
 )
+from ansible_collections.labstack.stack.plugins.module_utils.applications import host_secret
 
 from tests.role_readme import REPOSITORY
 
@@ -129,18 +130,32 @@ def test_what_a_backup_needs_is_there() -> None:
     uploads = [{"type": "volume", "source": "uploads", "target": "/uploads"}]
     said = compose(web={**WEB, "volumes": uploads}, db=db)
     said["volumes"] = {"db": {"name": "shop_db"}, "uploads": {"name": "shop_uploads"}}
+    said["services"]["db"]["secrets"] = [{"source": "root-pw", "target": "/run/secrets/root-pw"}]
     said["secrets"] = {"root-pw": {"file": "/x/root-pw"}}
     found = plan(said)
     assert found["data"]["mysql"] == [
         {
             "service": "db",
             "database": "shop",
-            "root_password_file": "/etc/labstack/secrets/shop_root_pw",
+            "root_password_file": "/etc/labstack/secrets/app_shop_root_pw",
             "plain": "",
         }
     ]
     assert found["data"]["volumes"] == ["shop_uploads"]
-    assert found["secrets"] == [{"name": "root-pw", "file": "shop_root_pw"}]
+    assert found["secrets"] == [{"name": "root-pw", "file": "app_shop_root_pw", "services": ["db"]}]
+
+
+def test_a_plain_password_of_root_has_a_file_that_is_nobody_elses() -> None:
+    db = {**DB, "environment": {"MYSQL_ROOT_PASSWORD": "x"}}
+    (server,) = plan(compose(web=WEB, db=db))["data"]["mysql"]
+    assert server["root_password_file"] == "/etc/labstack/secrets/app_shop_db_root_password"
+
+
+def test_secrets_of_two_applications_and_of_the_stack_have_names_of_their_own() -> None:
+    names = [("grafana", "admin_password"), ("a", "b_c"), ("a-b", "c"), ("a-b-c", "c")]
+    files = [host_secret(application, secret) for application, secret in names]
+    assert len(set(files)) == len(files)
+    assert all(file.startswith("app_") for file in files)
 
 
 def test_the_hosts_variables_win() -> None:
@@ -258,6 +273,10 @@ def test_the_contracts_of_the_repository_hold_to_the_schema() -> None:
         ({"shop": {"path": "/shop"}}, "has neither source nor repo"),
         ({"shop": {"source": "x", "repo": "y", "version": "v", "path": "/s"}}, "both source and"),
         ({"shop": {"repo": "y", "path": "/shop"}}, "version: v1.2.0"),
+        (
+            {"shop": {"source": "x", "version": "v1", "path": "/s"}},
+            "shop: {repo: https://git.example.org/shop.git, version: v1, path: /shop}",
+        ),
         ({"shop": {"source": "x"}}, "path: /shop     or     host: shop.example.org"),
         ({"shop": {"source": "x", "path": "shop"}}, "path is 'shop'"),
         ({"shop": {"source": "x", "path": "/shop/"}}, "path is '/shop/'"),
@@ -270,6 +289,10 @@ def test_the_contracts_of_the_repository_hold_to_the_schema() -> None:
             {"a": {"source": "x", "path": "/s"}, "b": {"source": "y", "path": "/s"}},
             "webapp_apps.a and webapp_apps.b both answer at /s",
         ),
+        (
+            {"b": {"source": "x", "path": "/s"}, "c": {"source": "y", "path": "/s/t"}},
+            "webapp_apps.c answers at /s/t, which is below /s of webapp_apps.b",
+        ),
     ],
 )
 def test_wrong_variables_are_told_with_the_valid_form(apps: Any, words: str) -> None:
@@ -281,6 +304,9 @@ def test_right_variables_pass() -> None:
         "shop": {"source": "../shop", "path": "/shop"},
         "blog": {"repo": "https://x/y.git", "version": "v1", "host": "blog.example.org"},
         "old": {"state": "absent"},
+        # Its path begins with the other's, and is not below it.
+        "shops": {"source": "../shops", "path": "/shops"},
+        "admin": {"source": "../admin", "host": "admin.example.org", "path": "/shop/admin"},
     }
     assert invalid_applications(apps) == ""
     assert invalid_applications({"shop": {"source": "x", "path": "/"}}, bundled=False) == ""
