@@ -56,6 +56,13 @@ def test_more_jobs() -> None:
     }
 
 
+def test_targets_in_files_are_looked_for_again_soon() -> None:
+    """Prometheus watches no directory that comes after it."""
+    files = ["/etc/labstack/targets/*.page.json"]
+    job = config(prometheus_extra_jobs=[{"name": "pages", "files": files}])["scrape_configs"][-1]
+    assert job["file_sd_configs"] == [{"files": files, "refresh_interval": "10s"}]
+
+
 def test_every_exporter_of_the_host_brings_its_jobs() -> None:
     def names(**overrides: object) -> list[str]:
         return [job["job_name"] for job in config(**overrides)["scrape_configs"]]
