@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = time.time()
-# Far from the limits that are asked for: a whole run of the tests may lie between this line and a test.
+# Far from the limits that are asked for: a whole run may lie between this line and a test.
 AGO = {"minute": NOW - 60, "hour": NOW - 1800, "day": NOW - 43200}
 
 
