@@ -146,7 +146,7 @@ def test_what_a_backup_needs_is_there() -> None:
 
 
 def test_a_plain_password_of_root_has_a_file_that_is_nobody_elses() -> None:
-    db = {**DB, "environment": {"MYSQL_ROOT_PASSWORD": "x"}}
+    db = {**DB, "environment": {"MYSQL_ROOT_PASSWORD": "x", "MYSQL_DATABASE": "shop"}}
     (server,) = plan(compose(web=WEB, db=db))["data"]["mysql"]
     assert server["root_password_file"] == "/etc/labstack/secrets/app_shop_db_root_password"
 
