@@ -1,6 +1,6 @@
 import os
 
-import pymysql
+import mysql.connector
 from flask import Flask
 
 app = Flask(__name__)
@@ -8,7 +8,7 @@ VERSION = "1"
 
 
 def connect():
-    return pymysql.connect(
+    return mysql.connector.connect(
         host=os.environ["MYSQL_HOST"],
         user=os.environ["MYSQL_USER"],
         password=os.environ["MYSQL_PASSWORD"],
