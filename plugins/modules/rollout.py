@@ -615,7 +615,8 @@ class Rollout:
             now = next(iter(self.engine.inspect(container.id)), None)
             if now is None:
                 raise RolloutError(f"the container {container.name} was removed by somebody")
-            if now.well and self.answers(now):
+            seen = self.wrong_answer(now) if now.well else ""
+            if now.well and not seen:
                 return
             status = now.facts["State"]["Status"]
             if status in ("exited", "dead", "restarting") or now.facts.get("RestartCount"):
@@ -623,27 +624,32 @@ class Rollout:
             if now.health == "unhealthy":
                 raise self.failed(now, f"{now.name} is unhealthy")
             if time.monotonic() > deadline:
-                raise self.failed(
-                    now, f"{now.name} is not healthy after {self.start_timeout:.0f} s"
-                )
+                message = f"{now.name} is not healthy after {self.start_timeout:.0f} s"
+                raise self.failed(now, f"{message}: {seen}" if seen else message)
             # The engine tells nobody; it is asked again.
             time.sleep(POLL_S)
 
-    def answers(self, container: Container) -> bool:
-        """Whether the container answers at its port, where its own check does not say so."""
+    def wrong_answer(self, container: Container) -> str:
+        """Return what is wrong with the answer at the port, where no check of its own looks.
+
+        Empty where nothing is.
+        """
+        url = f"http://{container.address}:{self.port}"
         if self.health:
             try:
-                status, _ = ask(f"http://{container.address}:{self.port}", self.health, None)
-            except (OSError, http.client.HTTPException):
-                return False
-            return status < 400
+                status, body = ask(url, self.health, None)
+            except (OSError, http.client.HTTPException) as error:
+                return f"{self.health} was not answered by {url}: {error}"
+            if status >= 400:
+                return f"{self.health} was answered with {status}: {body[:200]!r}"
+            return ""
         if container.health not in ("", "none"):
-            return True
+            return ""
         try:
             with socket.create_connection((container.address, self.port), timeout=2):
-                return True
-        except OSError:
-            return False
+                return ""
+        except OSError as error:
+            return f"nothing listens at {url}: {error}"
 
     def check_edge(self, new: Container) -> None:
         """Ask the web server what it must answer now. Raises RolloutError."""

@@ -151,10 +151,10 @@ class Edge(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def edge() -> Iterator[str]:
-    """The address of a web server in front."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Edge)
+    """The address of a web server, which is the containers' own."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.9", 0), Edge)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield f"http://127.0.0.9:{server.server_port}"
     server.shutdown()
 
 
@@ -175,6 +175,17 @@ def test_one_that_fails_its_checks_after_the_switch_gives_way(
     assert slots.read_text() == "shop shop-web:8000\n"
     result = run(verify=[good], verify_url=edge)
     assert result["mode"] == "beside"
+
+
+def test_one_whose_page_fails_is_told_with_the_answer(run: Run, engine: Path, edge: str) -> None:
+    (engine / "becomes").write_text("none")
+    port = int(edge.rpartition(":")[2])
+    result = run(port=port, health="/broken", start_timeout=1)
+    assert "is not healthy after 1 s: /broken was answered with 500: 'welcome'" in result["msg"]
+    assert "failed" not in run(port=port, health="/ok")
+    project(engine, "2")
+    assert "/ok was not answered by http" in run(port=1, health="/ok", start_timeout=1)["msg"]
+    assert "nothing listens at http" in run(port=1, start_timeout=1)["msg"]
 
 
 @pytest.mark.parametrize(
