@@ -48,7 +48,7 @@ def small_reserve() -> None:
 
 
 @pytest.fixture
-def small_disk(host: Host, small_reserve: None) -> Iterator[None]:  # noqa: ARG001 - first
+def small_disk(host: Host, small_reserve: None) -> Iterator[None]:  # noqa: ARG001 - the reserve of now is larger than the disk
     """Have Prometheus keep its samples on a disk of 48 MB for the time of a test."""
     options = "size=48m,mode=750,uid=prometheus,gid=prometheus"
     host.check_output("systemctl stop prometheus")
