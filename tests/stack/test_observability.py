@@ -35,6 +35,7 @@ OUR_UNITS = [
 # Not always running: a timer starts it.
 SEALED_UNITS = [*OUR_UNITS, "container_metrics", "grafana-server"]
 CONTAINERS = ["webapp-apache-1", "webapp-flask-app-1", "webapp-mysql-1"]
+ROOM = 0.9  # of a unit's memory limit, at most in use
 FULL_DISK = Path(__file__).with_name("full_disk.py")
 MEMORY = 1024 * 1024 * 1024  # bytes; a t2.micro
 DATA_LIMIT = 180.0  # seconds: the longest range of a panel that a fresh Prometheus can fill
@@ -222,6 +223,19 @@ def test_no_exception_has_become_needless(
 @pytest.mark.parametrize("unit", OUR_UNITS)
 def test_every_unit_of_ours_runs(host: Host, unit: str) -> None:
     assert host.service(unit).is_running
+
+
+# Prometheus may fill the rest with its files, and gives them back.
+@pytest.mark.parametrize("unit", [unit for unit in OUR_UNITS if unit != "prometheus"])
+def test_a_units_limit_leaves_room_for_the_program_itself(host: Host, unit: str) -> None:
+    """At the limit the pages of the program go and come: it works all the time, answers nothing."""
+    group = f"/sys/fs/cgroup/system.slice/{unit}.service"
+    used, limit = f"{group}/memory.current", f"{group}/memory.max"
+    if host.file("/sys/fs/cgroup/memory").is_directory:
+        group = f"/sys/fs/cgroup/memory/system.slice/{unit}.service"
+        used, limit = f"{group}/memory.usage_in_bytes", f"{group}/memory.limit_in_bytes"
+    now, most = map(int, host.check_output(f"cat {used} {limit}").split())
+    assert now < ROOM * most
 
 
 @pytest.mark.parametrize("unit", SEALED_UNITS)
