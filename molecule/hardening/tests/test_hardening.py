@@ -133,7 +133,11 @@ def guess(address: str, size: int) -> int:
             request = f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {pair}\r\n\r\n".encode()
             connection.sendall(request)
             sent += len(request)
-            assert b"401" in connection.recv(4096)
+            try:
+                assert b"401" in connection.recv(4096)
+            except TimeoutError:
+                # So much was dropped that TCP waits for longer and longer before it sends again.
+                break
             refused += 1
     return refused
 
@@ -142,7 +146,7 @@ def guess(address: str, size: int) -> int:
 def test_who_tries_passwords_is_slowed_down_and_the_host_itself_is_not(host: Host) -> None:
     address = LAB.address
     # Somebody who reads metrics for a while.
-    guess(address, BURST // 8)
+    assert guess(address, BURST // 8) > 0
     assert dropped(host) == 0
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(lambda _: guess(address, BURST // 2), range(4))) > 0
