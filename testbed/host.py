@@ -200,11 +200,24 @@ def _authorise(container: Any, public_key: str) -> None:
 
 def _pin(container: Any, ip: str) -> None:
     """Writes the host's key, read from inside, into the lab's known hosts."""
-    _, output = container.exec_run(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
-    kind, key = output.decode().split()[:2]
+    kind, key = _host_key(container)
     lines = KNOWN_HOSTS.read_text().splitlines() if KNOWN_HOSTS.exists() else []
     kept = [line for line in lines if not line.startswith(f"{ip} ")]
     KNOWN_HOSTS.write_text("\n".join([*kept, f"{ip} {kind} {key}"]) + "\n")
+
+
+def _host_key(container: Any) -> tuple[str, str]:
+    """Return kind and text of the host's public key. Raises HostError."""
+    deadline = time.monotonic() + BOOT_TIMEOUT
+    while True:
+        _, output = container.exec_run(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
+        match output.decode(errors="replace").split():
+            case ["ssh-ed25519", key, *_]:
+                return "ssh-ed25519", key
+        if time.monotonic() > deadline:
+            raise HostError(f"{container.name}: its SSH key cannot be read: {output.decode()}")
+        # On a busy machine the engine has answered with nothing.
+        time.sleep(0.2)
 
 
 def _write_ssh_config(client: docker.DockerClient) -> None:

@@ -91,6 +91,8 @@ class Lab:
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "PYTHONUNBUFFERED": "1",
         }
+        # Molecule sets it, and colours stand between a line's beginning and its word.
+        self._environment.pop("ANSIBLE_FORCE_COLOR", None)
 
     def up(self, *size: str) -> None:
         """Starts the hosts, blank where they are new; `size` as `python -m testbed up` takes it."""

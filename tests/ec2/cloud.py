@@ -75,7 +75,8 @@ class Cloud:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("AWS_", "EC2_"))
+            # Molecule sets the last one, and colours stand between a line's beginning and its word.
+            if not name.startswith(("AWS_", "EC2_", "ANSIBLE_FORCE_COLOR"))
         }
         self.environment |= {
             "HOME": str(self.home),
