@@ -17,7 +17,7 @@ import click
 from cli.running import call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 PARTS = ("app", "grafana", "secrets")
 # What restic names by the SHA-256 of its content.
@@ -139,12 +139,18 @@ def _extra(**values: object) -> tuple[str, str]:
     return "-e", json.dumps(values)
 
 
-def save(host: str, reason: str = "") -> None:
-    """Makes a backup of a host, and copies it to this computer."""
+def save(host: str, reason: str = "", variables: Sequence[str] = ()) -> None:
+    """Makes a backup of a host, and copies it to this computer.
+
+    Args:
+        host: "lab", "ec2", or an address.
+        reason: why, as the list of backups says it.
+        variables: Ansible's own, as name=value or @file.
+    """
     _need_rsync()
     where = str(folder() / label(host))
     given = _extra(backup_controller_directory=where, backup_reason=reason)
-    call("ansible-playbook", "playbooks/backup.yml", *given, host=host)
+    call("ansible-playbook", "playbooks/backup.yml", *given, *passed(variables), host=host)
 
 
 def choose(identifier: str | None, host: str) -> Kept:
@@ -172,7 +178,13 @@ def _agreed(question: str, yes: bool) -> None:
 
 
 def _restore(
-    host: str, identifier: str | None, only: tuple[str, ...], target: str, yes: bool
+    host: str,
+    identifier: str | None,
+    only: tuple[str, ...],
+    *,
+    target: str,
+    yes: bool,
+    variables: Sequence[str],
 ) -> None:
     given: dict[str, object] = {
         "restore_confirm": "yes",
@@ -202,18 +214,34 @@ def _restore(
             show_default=False,
         )
     _need_rsync()
-    call("ansible-playbook", "playbooks/restore.yml", *_extra(**given), host=host)
+    words = [*_extra(**given), *passed(variables)]
+    call("ansible-playbook", "playbooks/restore.yml", *words, host=host)
+
+
+def passed(variables: Sequence[str]) -> list[str]:
+    """Returns variables as arguments of ansible-playbook."""
+    return [word for variable in variables for word in ("-e", variable)]
+
+
+EXTRA = click.option(
+    "-e",
+    "--extra-vars",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable for Ansible, or @FILE with some.",
+)
 
 
 def add_verbs(
-    group: click.Group, fixed: str | None, ready: Callable[[], None] | None = None
+    group: click.Group, fixed: str | None, ready: Callable[[Sequence[str]], None] | None = None
 ) -> None:
     """Gives the verbs to the group of a kind of host.
 
     Args:
         group: the kind's verbs.
         fixed: "lab" or "ec2"; None: the address that --host has named.
-        ready: brings the host to being, before a restore.
+        ready: brings the host to being, before a restore; it is given the variables.
     """
 
     def host() -> str:
@@ -222,13 +250,14 @@ def add_verbs(
     @group.command()
     @click.option("--verify", is_flag=True, help="Read and check all backups on the host, too.")
     @click.option("--reason", default="", help="Why, as the list of backups says it.")
-    def backup(verify: bool, reason: str) -> None:
+    @EXTRA
+    def backup(verify: bool, reason: str, variables: tuple[str, ...]) -> None:
         """Make a backup, read it back, and copy it to this computer.
 
         Databases, secrets, Grafana and volumes, encrypted. The key that opens them is shown the
         first time: keep it.
         """
-        save(host(), reason)
+        save(host(), reason, variables)
         if verify:
             call(
                 "ansible",
@@ -278,7 +307,14 @@ def add_verbs(
         help="From one of backup_targets, not from this computer.",
     )
     @click.option("--yes", is_flag=True, help="Do not ask.")
-    def restore(identifier: str | None, only: tuple[str, ...], target: str, yes: bool) -> None:
+    @EXTRA
+    def restore(
+        identifier: str | None,
+        only: tuple[str, ...],
+        target: str,
+        yes: bool,
+        variables: tuple[str, ...],
+    ) -> None:
         """Restore the newest backup, or one by its ID.
 
         Onto the host that made it, or onto a new one: then its key is asked for (LAB_BACKUP_KEY).
@@ -286,5 +322,5 @@ def add_verbs(
         the new has proven itself. Killed in between, it can be run again.
         """
         if ready:
-            ready()
-        _restore(host(), identifier, only, target, yes)
+            ready(variables)
+        _restore(host(), identifier, only, target=target, yes=yes, variables=variables)

@@ -16,6 +16,7 @@ from cli.passing import Commanding, Passing
 from cli.running import KEPT_CREDENTIALS, become, call, environment, only_told
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
 SSH = "./lab ec2 ssh"
@@ -155,8 +156,9 @@ def down(terminate: bool, yes: bool) -> None:
     become("ansible-playbook", playbook, "-e", "ec2_confirm=yes")
 
 
-def _launched() -> None:
-    call("ansible-playbook", "playbooks/provision.yml", "-e", "ec2_instance_next_command=")
+def _launched(variables: Sequence[str]) -> None:
+    quiet = ("-e", "ec2_instance_next_command=")
+    call("ansible-playbook", "playbooks/provision.yml", *quiet, *backup.passed(variables))
 
 
 deploying.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))

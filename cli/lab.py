@@ -83,4 +83,4 @@ def down(every: bool, purge: bool) -> None:
 
 deploying.add_to(lab, lambda: Host("lab", "./lab", login))
 shared.add_to(lab, lambda: Host("lab", "./lab", login))
-backup.add_verbs(lab, "lab", lambda: call(*testbed("up")))
+backup.add_verbs(lab, "lab", lambda _: call(*testbed("up")))

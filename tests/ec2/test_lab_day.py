@@ -73,7 +73,7 @@ class Day:
         """
         assert line in readme.commands(), f"the README does not say: {line}"
         self.typed.add(line)
-        if "lab ec2 up" in line or line == SITE:
+        if re.search(r"lab ec2 (up|restore)", line) or line == SITE:
             more = (*upstreams(self.cloud), *more)
         whole = f"{line} {shlex.join(more)}"
         if answer is not None:
@@ -134,6 +134,13 @@ def state(lab: Lab) -> dict[str, str]:
     return seen
 
 
+def read_secrets(lab: Lab) -> tuple[str, str]:
+    """The administrator's password and the key of the backups."""
+    names = ("webapp_admin_password", "backup_key")
+    found = [lab.ssh(f"sudo cat /etc/labstack/secrets/{name}").stdout.strip() for name in names]
+    return found[0], found[1]
+
+
 def test_the_first_day(day: Day, machine: Lab) -> None:
     cloud = day.cloud
     assert day.type("chmod 600 ~/Downloads/labsuser.pem").status == 0
@@ -171,7 +178,8 @@ def test_the_first_day(day: Day, machine: Lab) -> None:
 
     shell = day.type("./lab ec2 ssh", answer="echo host=$(hostname); exit")
     assert "host=ec2" in shell.output
-    signs = day.type("./lab ec2 passwords", answer="")
+    # What this test reads goes nowhere else.
+    signs = day.type("./lab ec2 passwords", "--show")
     assert re.search(r"Grafana +admin +[A-Za-z0-9]{32}", signs.output), signs.output
     logs = cloud.run("./lab", "ec2", "logs", "flask", "prometheus", "-n", "0", **kept())
     assert logs.status == 0, logs.output
@@ -251,6 +259,11 @@ def test_the_next_day_the_address_is_another(day: Day, machine: Lab) -> None:
     roles = {task.split(" : ")[0] for task in followed}
     assert roles <= {"ec2_instance", "webapp", "prometheus", "grafana"}
 
+    copied = day.type("./lab ec2 backup")
+    assert copied.status == 0, copied.output[-6000:]
+    # Shown the first time, for whoever restores on another machine.
+    assert read_secrets(machine)[1] in copied.output
+
 
 def test_another_machine_behind_the_address(day: Day, machine: Lab, other: Lab) -> None:
     identity = day.cloud.instance()["InstanceId"]
@@ -269,6 +282,7 @@ def test_another_machine_behind_the_address(day: Day, machine: Lab, other: Lab) 
 def test_after_terminate_another_machine_gets_everything(
     day: Day, machine: Lab, other: Lab
 ) -> None:
+    secret, key = read_secrets(machine)
     before = day.cloud.instance()["InstanceId"]
     gone = day.type("./lab ec2 down --terminate", answer="yes")
     assert gone.status == 0, gone.output
@@ -289,6 +303,15 @@ def test_after_terminate_another_machine_gets_everything(
     assert password
     assert password != machine.ssh(f"sudo {SECRET}").stdout
     assert f"http://{other.address}:3000/" in run.output.rpartition("PLAY RECAP")[2]
+
+    day.cloud.environment["LAB_BACKUP_KEY"] = key
+    back = day.type("./lab ec2 restore", "--yes")
+    assert back.status == 0, back.output[-6000:]
+    products = requests.get(f"http://{other.address}/api/products", timeout=10)
+    assert "lab day" in products.text
+    assert read_secrets(other) == (secret, key)
+    assert ask(f"http://{other.address}/api/users", "admin", secret).status == 200
+    assert key not in back.output
 
 
 def test_an_account_of_ones_own(day: Day, other: Lab) -> None:
