@@ -21,6 +21,7 @@ import yaml
 from tests.ask import ask, wait_until
 from tests.lab import ROOT, Lab, Run
 from tests.stack.panels import queries
+from tests.stack.runbooks import commands
 
 APPS = ROOT / "tests" / "apps"
 # Of each: a file with its version, and whether a release of it has no gap. What stands behind the
@@ -146,6 +147,16 @@ def check_sight(app: Application) -> None:
         raise AssertionError(f"no data after {SCRAPED:.0f} s: {empty()}") from error
 
 
+def check_runbooks(app: Application) -> None:
+    """What the runbooks tell to type about an application works."""
+    typed = commands(of_applications=True)
+    assert len(typed) >= 4
+    for command in typed:
+        done = app.lab.ssh("sudo sh -s", command.replace("NAME", app.name))
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        assert done.stdout
+
+
 def test_it_is_deployed_replaced_rolled_back_and_taken_off(application: Application) -> None:
     app, lab = application, application.lab
     bundled = Watch(f"http://{lab.address}/products")
@@ -154,6 +165,8 @@ def test_it_is_deployed_replaced_rolled_back_and_taken_off(application: Applicat
         assert run.status == 0, run.output[-6000:]
         assert "versión 1" in app.page()
         check_sight(app)
+        if app.name in METRICS:
+            check_runbooks(app)
         first = lab.ssh(f"readlink /opt/apps/{app.name}/current").stdout
 
         run = app.deploy()

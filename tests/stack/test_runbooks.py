@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.role_readme import REPOSITORY
+from tests.stack.runbooks import CHANGES, commands
 
 if TYPE_CHECKING:
     from testinfra.host import Host
 
-TEXT = (REPOSITORY / "docs" / "runbooks.md").read_text(encoding="utf-8")
-# Words of programs, and what is typed on the controller.
-NO_COMMAND = re.compile(r"connection refused|EC2_IP=|\./lab|ssh -i|\d+ |HTTP ")
-CHANGES = re.compile(r"\b(restart|prune|clean|silence add|set-ntp|install|--vacuum-size=\S+)\b")
 # Their exit status tells of the host, not of the command.
 TELLS = re.compile(r"\b(systemctl|journalctl|timedatectl|grep)\b")
-
-
-def commands() -> list[str]:
-    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", TEXT)]
-    typed = [s for s in spans if " " in s and not NO_COMMAND.match(s)]
-    return sorted(set(typed))
 
 
 def test_there_are_commands() -> None:
