@@ -257,7 +257,7 @@ def test_the_next_day_the_address_is_another(day: Day, machine: Lab) -> None:
     assert old not in machine.ssh("sudo cat /etc/grafana/grafana.ini").stdout
     assert "ec2_instance : start | Start it" in followed
     roles = {task.split(" : ")[0] for task in followed}
-    assert roles <= {"ec2_instance", "webapp", "prometheus", "grafana"}
+    assert roles <= {"ec2_instance", "webapp", "prometheus", "grafana", "backup"}
 
     copied = day.type("./lab ec2 backup")
     assert copied.status == 0, copied.output[-6000:]
