@@ -41,9 +41,12 @@ def get(url: str, password: str) -> Get:
 
 
 @pytest.fixture(scope="module")
-def small_reserve() -> None:
-    """A reserve that fits on a disk of the test's own, until the scenario is converged again."""
+def small_reserve() -> Iterator[None]:
+    """A reserve that fits on a disk of the test's own."""
     run = converge("--tags", "prometheus", "-e", "prometheus_disk_reserve=8M")
+    assert run.status == 0, run.output[-4000:]
+    yield
+    run = converge("--tags", "prometheus")
     assert run.status == 0, run.output[-4000:]
 
 
