@@ -6,13 +6,15 @@ set -eu
 directory=$2
 reserve=$3
 file=$directory/reserve
+# Says that there is a reserve, to `look`, which may not enter the directory.
+mark=${RUNTIME_DIRECTORY:-/run/prometheus}/reserve
 
 free() {
   df --output=avail --block-size=1 "$directory" | tail -n 1
 }
 
 if [ "$1" = look ]; then
-  if [ -e "$file" ] && [ "$(free)" -lt "$reserve" ]; then
+  if [ -e "$mark" ] && [ "$(free)" -lt "$reserve" ]; then
     echo "The disk of $directory is full: starting Prometheus anew, which gives up its reserve" >&2
     systemctl --no-block try-restart prometheus.service
   fi
@@ -24,6 +26,7 @@ if [ "$(free)" -lt "$reserve" ]; then
 elif [ ! -e "$file" ] && [ "$(free)" -gt $((2 * reserve)) ]; then
   fallocate --length "$reserve" "$file"
 fi
+if [ -e "$file" ]; then : >"$mark"; else rm -f "$mark"; fi
 # Where even that is used up the oldest samples go, as by the retention, which comes too late for a start. The names of blocks are in order.
 for block in "$directory"/01*/; do
   if [ "$(free)" -ge $((reserve / 2)) ]; then break; fi
