@@ -12,7 +12,11 @@ LONGEST = "203.200.213.207"
 
 
 def told(
-    servers: dict[str, dict[str, Any]], *, check_mode: bool = False, passed: bool = True
+    servers: dict[str, dict[str, Any]],
+    *,
+    check_mode: bool = False,
+    passed: bool = True,
+    ssh: str = f"./lab --host {LONGEST} ssh",
 ) -> list[str]:
     """Return the lines."""
     text = render(
@@ -22,7 +26,7 @@ def told(
         ansible_check_mode=check_mode,
         verify_address=LONGEST,
         verify_servers=servers,
-        verify_ssh_command=f"./lab --host {LONGEST} ssh",
+        verify_ssh_command=ssh,
         verify_result={"msg": "3 checks passed", "checks": [{"passed": passed}]},
     )
     return text.strip().splitlines()
@@ -48,6 +52,13 @@ def test_addresses_follow_the_servers() -> None:
 
 def test_it_fits_a_terminal() -> None:
     assert [line for line in told(ALL) if len(line) > 80] == []
+
+
+def test_the_passwords_are_one_command_away() -> None:
+    assert f"  passwords      ./lab --host {LONGEST} passwords" in told(ALL)
+    assert "  passwords      ./lab passwords" in told(ALL, ssh="./lab ssh")
+    by_hand = told(ALL, ssh="ssh ubuntu@host")
+    assert "    ssh ubuntu@host sudo grep -r . /etc/labstack/secrets" in by_hand
 
 
 @pytest.mark.parametrize("away", [{"present": False}, {"closed": True}])
