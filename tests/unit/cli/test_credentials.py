@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import pty
+import signal
 import re
 import subprocess
 import sys
@@ -130,6 +131,8 @@ def _take_terminal() -> None:
     import termios  # noqa: PLC0415 - in the child
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # Who runs the tests in the background may have it ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

@@ -90,10 +90,18 @@ def service(name: str, state: str, health: str = "", code: int = 0) -> str:
     return json.dumps({**entry, "ExitCode": code})
 
 
-def failure(*services: str, error: str = "unhealthy", log: str = "a line", **more: Any) -> str:
+def failure(
+    *services: str,
+    error: str = "unhealthy",
+    log: str = "a line",
+    killed: tuple[str, ...] = (),
+    **more: Any,
+) -> str:
+    """Render the message; `killed` are the services of which the engine tells an event `oom`."""
     ps = {"stdout": "\n".join(services), "stdout_lines": list(services)}
     logs = {"stdout": log, "stdout_lines": log.splitlines()}
     values = {"__webapp_ps": ps, "__webapp_logs": logs, "__webapp_error": error}
+    values |= {"__webapp_oom": {"stdout_lines": list(killed)}}
     return render("webapp", "failure.txt.j2", **values, **more)
 
 
@@ -149,6 +157,17 @@ def test_the_likely_cause_is_told(error: str, code: int, log: str, cause: str) -
     told = [line for line in text.splitlines() if line.startswith("Likely cause: ")]
     assert len(told) == 1
     assert cause in told[0]
+
+
+def test_what_ran_out_of_memory_is_told_of_one_between_two_starts() -> None:
+    text = failure(service("mysql", "running", "starting"), killed=("mysql", "mysql"))
+    assert "Likely cause: mysql was killed" in text
+    # An event of an earlier run.
+    text = failure(service("mysql", "running", "healthy"), error="exit code: 1", killed=("mysql",))
+    assert "Likely cause: the images could not be built" in text
+    # What the rollout says of a container that is gone since.
+    text = failure(service("mysql", "running", "healthy"), error="limit of 160 MiB (OOM)")
+    assert "Likely cause: a container was killed" in text
 
 
 def test_a_failed_build_is_told() -> None:
