@@ -5,8 +5,8 @@ from __future__ import annotations
 import configparser
 import os
 import pty
-import signal
 import re
+import signal
 import subprocess
 import sys
 import threading
