@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from typing import Any
+
+import pytest
 
 from tests.unit.roles.rendering import evaluate, render
 
@@ -55,3 +58,17 @@ def test_what_this_run_did_not_write_goes_only_if_apache_refuses_it() -> None:
         {"dest": APPS, "state": "absent"},
         {"dest": METRICS, "state": "absent"},
     ]
+
+
+@pytest.mark.parametrize(("events", "told"), [(["web"], True), ([], False)])
+def test_what_ran_out_of_memory_is_told_of_one_between_two_starts(
+    events: list[str], told: bool
+) -> None:
+    state = {"Name": "shop-web-1", "Service": "web", "State": "running", "ExitCode": 0}
+    text = render(
+        "application",
+        "failure.txt.j2",
+        __application_ps={"stdout_lines": [json.dumps(state)]},
+        __application_oom={"stdout_lines": events},
+    )
+    assert ("web was killed, most likely because it reached its memory limit" in text) == told
