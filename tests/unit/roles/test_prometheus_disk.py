@@ -150,6 +150,10 @@ def test_prometheus_is_started_anew_when_the_reserve_is_needed(
 
 
 def test_without_a_reserve_a_restart_would_not_help(disk: Disk) -> None:
+    disk.run("start")
+    assert disk.reserve.exists()
     disk.free = 0
+    disk.run("start")
+    assert not disk.reserve.exists()
     disk.run("look")
     assert disk.restarts == 0
