@@ -150,7 +150,7 @@ def save(host: str, reason: str = "", variables: Sequence[str] = ()) -> None:
     _need_rsync()
     where = str(folder() / label(host))
     given = _extra(backup_controller_directory=where, backup_reason=reason)
-    call("ansible-playbook", "playbooks/backup.yml", *given, *passed(variables), host=host)
+    call("ansible-playbook", "playbooks/backup.yml", *passed(variables), *given, host=host)
 
 
 def choose(identifier: str | None, host: str) -> Kept:
@@ -214,7 +214,8 @@ def _restore(
             show_default=False,
         )
     _need_rsync()
-    words = [*_extra(**given), *passed(variables)]
+    # What was agreed to counts most.
+    words = [*passed(variables), *_extra(**given)]
     call("ansible-playbook", "playbooks/restore.yml", *words, host=host)
 
 
@@ -267,6 +268,7 @@ def add_verbs(
                 "ansible.builtin.command",
                 "-a",
                 "/usr/bin/python3 -I -S -B /usr/local/lib/labstack/backup verify",
+                *passed(variables),
                 host=host(),
             )
             wrong = [
@@ -279,7 +281,8 @@ def add_verbs(
 
     @group.command()
     @click.argument("identifier", metavar="[ID]", required=False)
-    def drill(identifier: str | None) -> None:
+    @EXTRA
+    def drill(identifier: str | None, variables: tuple[str, ...]) -> None:
         """Try a restore on the host, beside what is there.
 
         A backup goes into scratch schemas, each table is compared, and they are dropped.
@@ -292,6 +295,7 @@ def add_verbs(
             "ansible.builtin.command",
             "-a",
             f"/usr/bin/python3 -I -S -B /usr/local/lib/labstack/backup drill {identifier or ''}",
+            *passed(variables),
             host=host(),
         )
 

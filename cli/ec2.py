@@ -158,7 +158,7 @@ def down(terminate: bool, yes: bool) -> None:
 
 def _launched(variables: Sequence[str]) -> None:
     quiet = ("-e", "ec2_instance_next_command=")
-    call("ansible-playbook", "playbooks/provision.yml", *quiet, *backup.passed(variables))
+    call("ansible-playbook", "playbooks/provision.yml", *backup.passed(variables), *quiet)
 
 
 deploying.add_to(ec2, lambda: Host("ec2", "./lab ec2", _login))
