@@ -211,11 +211,12 @@ def _host_key(container: Any) -> tuple[str, str]:
     deadline = time.monotonic() + BOOT_TIMEOUT
     while True:
         _, output = container.exec_run(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
-        match output.decode(errors="replace").split():
+        text = output.decode(errors="replace")
+        match text.split():
             case ["ssh-ed25519", key, *_]:
                 return "ssh-ed25519", key
         if time.monotonic() > deadline:
-            raise HostError(f"{container.name}: its SSH key cannot be read: {output.decode()}")
+            raise HostError(f"{container.name}: its SSH key cannot be read: {text}")
         # On a busy machine the engine has answered with nothing.
         time.sleep(0.2)
 

@@ -21,7 +21,7 @@ import yaml
 from tests.ask import ask, wait_until
 from tests.lab import ROOT, Lab, Run
 from tests.stack.panels import queries
-from tests.stack.runbooks import commands
+from tests.stack.runbooks import of_applications
 
 APPS = ROOT / "tests" / "apps"
 # Of each: a file with its version, and whether a release of it has no gap. What stands behind the
@@ -149,10 +149,10 @@ def check_sight(app: Application) -> None:
 
 def check_runbooks(app: Application) -> None:
     """What the runbooks tell to type about an application works."""
-    typed = commands(of_applications=True)
+    typed = of_applications(app.name)
     assert len(typed) >= 4
     for command in typed:
-        done = app.lab.ssh("sudo sh -s", command.replace("NAME", app.name))
+        done = app.lab.ssh("sudo sh -s", command)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert done.stdout
 

@@ -306,6 +306,7 @@ def test_after_terminate_another_machine_gets_everything(
 
     day.cloud.environment["LAB_BACKUP_KEY"] = key
     back = day.type("./lab ec2 restore", "--yes")
+    del day.cloud.environment["LAB_BACKUP_KEY"]
     assert back.status == 0, back.output[-6000:]
     products = requests.get(f"http://{other.address}/api/products", timeout=10)
     assert "lab day" in products.text

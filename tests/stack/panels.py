@@ -46,7 +46,7 @@ def fill_in(expression: str, variables: Mapping[str, str]) -> str:
 
 def marks(dashboard: Mapping[str, Any]) -> Iterator[Query]:
     """Yield the queries of a dashboard's annotations, in the last six hours."""
-    for mark in dashboard["annotations"]["list"]:
+    for mark in dashboard.get("annotations", {}).get("list", []):
         if "expr" in mark:
             expression = f"count_over_time(({mark['expr']})[6h:1m])"
             yield Query(dashboard["title"], mark["name"], expression)

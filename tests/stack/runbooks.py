@@ -14,8 +14,18 @@ CHANGES = re.compile(r"\b(restart|prune|clean|silence add|set-ntp|install|--vacu
 OF_APPLICATIONS = re.compile(r"NAME|applications\.json")
 
 
-def commands(of_applications: bool = False) -> list[str]:
-    """Return the commands for a host, or those for a host with an application called NAME."""
+def commands() -> list[str]:
+    """Return the commands for a host with the bundled application alone."""
+    return [command for command in _all() if not OF_APPLICATIONS.search(command)]
+
+
+def of_applications(name: str) -> list[str]:
+    """Return the commands about an application, without those that change something."""
+    found = [command for command in _all() if OF_APPLICATIONS.search(command)]
+    return [command.replace("NAME", name) for command in found if not CHANGES.search(command)]
+
+
+def _all() -> list[str]:
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", TEXT)]
     typed = [s for s in spans if " " in s and not NO_COMMAND.match(s)]
-    return sorted({s for s in typed if bool(OF_APPLICATIONS.search(s)) == of_applications})
+    return sorted(set(typed))

@@ -68,5 +68,5 @@ def test_what_nobody_can_open_is_left_out(away: dict[str, bool]) -> None:
 
 
 @pytest.mark.parametrize("run", [{"check_mode": True}, {"passed": False}])
-def test_only_a_stack_that_works_is_shown_around(run: dict[str, bool]) -> None:
+def test_only_a_stack_that_works_is_shown_around(run: dict[str, Any]) -> None:
     assert told(ALL, **run) == ["host: 3 checks passed"]
