@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
 
 def serve(
     target: str = "webapp:create_app",
-    address: str = "0.0.0.0",  # noqa: S104 - the container's own; compose.yaml publishes it to the loopback
+    address: str = "0.0.0.0",  # noqa: S104 - Apache asks from another container; no port of this one is published
     port: int = 5000,
 ) -> None:
     """Serve an application until a signal ends it.

@@ -15,7 +15,7 @@ COLLECTION = Path(__file__).resolve().parents[2]
 SOURCES = ("template", "src", "content")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """Turns `template` and `src` into contents, so that the module needs one connection.
 
     Templates and files are found as ansible.builtin.template and copy find them: in the role first.

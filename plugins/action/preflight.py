@@ -25,7 +25,7 @@ ARGUMENTS = {
 }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """Runs on the controller, and logs in once with the connection's own options."""
 
     def run(

@@ -552,7 +552,7 @@ def look(params: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
     }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """Runs on the controller, without a module and without a connection."""
 
     _requires_connection = False

@@ -308,7 +308,7 @@ def _role_of(task: Any) -> str:
     return role._uuid if role else ""
 
 
-class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no type information
+class CallbackModule(Default):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """The callback itself: see DOCUMENTATION."""
 
     CALLBACK_VERSION = 2.0

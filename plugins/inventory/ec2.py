@@ -74,7 +74,7 @@ def find(name: str, region: str, endpoint_url: str) -> Instance:
     return instance
 
 
-class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # Ansible has no type information
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """One host: the instance with the tag."""
 
     NAME = "labstack.stack.ec2"

@@ -397,7 +397,7 @@ def converge(file_set: FileSet, check: bool) -> Outcome:
     return outcome
 
 
-class FilesModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+class FilesModule(AnsibleModule):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """An AnsibleModule that writes no arguments to the host's journal."""
 
     def _log_invocation(self) -> None:

@@ -528,7 +528,7 @@ def make_current(module: AnsibleModule, releases: Releases) -> None:
     )
 
 
-class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """An AnsibleModule that does not write its arguments, whole files, to the host's journal."""
 
     def _log_invocation(self) -> None:

@@ -289,7 +289,7 @@ def converge(directory: Path, wanted: list[Wanted], check: bool) -> Outcome:
     return outcome
 
 
-class SecretModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
+class SecretModule(AnsibleModule):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """An AnsibleModule that writes no arguments to the host's journal and returns none."""
 
     def _log_invocation(self) -> None:

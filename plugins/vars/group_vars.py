@@ -27,7 +27,7 @@ VAULT_HELP = (
 YAML_HELP = "Mend that line; YAML indents with spaces. Then type the same command again."
 
 
-class VarsModule(BaseVarsPlugin):  # type: ignore[misc]  # Ansible has no type information
+class VarsModule(BaseVarsPlugin):  # type: ignore[misc]  # Ansible ships no types: the base is Any
     """The files of group_vars and host_vars."""
 
     is_stateless = True

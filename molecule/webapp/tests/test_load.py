@@ -189,7 +189,7 @@ def test_a_stop_lets_requests_under_way_be_answered(
     host: Host, address: str, admin_password: str, product: str, service: str
 ) -> None:
     """Somebody else holds the product's row for some seconds; meanwhile the service is stopped."""
-    row = f"SELECT id FROM products WHERE id = {int(product.rpartition('/')[2])} FOR UPDATE"  # noqa: S608 - a number
+    row = f"SELECT id FROM products WHERE id = {int(product.rpartition('/')[2])} FOR UPDATE"  # noqa: S608 - int() lets only a number through
 
     def held() -> bool:
         return bool(host.run(MYSQL, f"{row} NOWAIT").rc != 0)
