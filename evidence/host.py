@@ -140,8 +140,12 @@ def units(shown: str, security: str) -> list[dict[str, Any]]:
                 # "~" alone forbids no call.
                 "system_calls": said.get("SystemCallFilter", "") not in ("", "~"),
                 "exposure": exposed.get(said["Id"]),
-                # A oneshot that a timer runs rests most of the time.
-                "holds": said.get("ActiveState") in ("active", "activating")
+                # A oneshot that a timer runs rests most of the time. "activating" is also said of a
+                # service that has failed and is tried again.
+                "holds": (
+                    said.get("ActiveState") in ("active", "activating")
+                    and said.get("SubState") != "auto-restart"
+                )
                 or (said.get("Type") == "oneshot" and said.get("Result") == "success"),
             }
         )

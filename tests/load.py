@@ -65,8 +65,8 @@ class Outcome:
         ordered = sorted(self.seconds) or [0.0]
         p50, p99 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
         return (
-            f"answers by status {many}; p50 {p50:.2f} s, p99 {p99:.2f} s,"
-            f" longest {ordered[-1]:.2f} s; {self.cut} slow connections cut"
+            f"answers by status {many}; p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms,"
+            f" longest {ordered[-1] * 1e3:.0f} ms; {self.cut} slow connections cut"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -103,6 +104,14 @@ def test_units_are_read_with_their_exposure() -> None:
 def test_a_service_that_is_down_does_not_hold() -> None:
     (unit,) = host.units(SHOWN.split("\n\n", maxsplit=1)[0].replace("=active", "=failed"), "")
     assert not unit["holds"]
+
+
+def test_a_service_that_fails_again_and_again_does_not_hold() -> None:
+    """A oneshot or not: systemd says "activating" while it waits to try once more."""
+    for block in SHOWN.split("\n\n")[:2]:
+        tried = re.sub("ActiveState=.*", "ActiveState=activating\nSubState=auto-restart", block)
+        (unit,) = host.units(tried.replace("Result=success", "Result=exit-code"), "")
+        assert not unit["holds"]
 
 
 def test_a_degraded_host_names_what_failed() -> None:
