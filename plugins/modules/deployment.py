@@ -91,6 +91,11 @@ current:
   description: The release that serves.
   returned: success
   type: str
+kept:
+  description: The releases that are there and have served, the one used last first.
+  returned: success
+  type: list
+  elements: str
 table:
   description: The log and the releases, in words.
   returned: V(state=listed)
@@ -114,6 +119,8 @@ from ..module_utils.host_files import (
     make_directory,
 )
 
+# The application that verbs of ./lab mean where they name none.
+BUNDLED = "webapp"
 LOCK = "deploying.json"
 LOG = "deployments.jsonl"
 POLL_S = 1.0
@@ -144,9 +151,10 @@ def session() -> int:
 class Deployments:
     """The lock and the log of one application."""
 
-    def __init__(self, root: Path) -> None:
-        """Name the directory."""
+    def __init__(self, root: Path, application: str = BUNDLED) -> None:
+        """Name the directory, and the application for those who type its name."""
         self.root = root
+        self.option = "" if application == BUNDLED else f" --app {application}"
 
     # --- Releases --------------------------------------------------------------------------------
 
@@ -172,7 +180,14 @@ class Deployments:
     def previous(self) -> str:
         """Return the release that served before the one of now; empty without one."""
         current, kept = self.current(), self.kept()
-        served = [line["release"] for line in reversed(self.log()) if line["result"] == "served"]
+        # A deployment notes what served before it, which site.yml may have brought: it has no line.
+        served = [
+            release
+            for line in reversed(self.log())
+            if line["result"] == "served"
+            for release in (line["release"], line["before"])
+            if release
+        ]
         for release in served:
             if release != current and release in kept:
                 return str(release)
@@ -227,9 +242,9 @@ class Deployments:
         text += ["", f"serves now: {current or 'nothing'}"]
         others = [release for release in kept if release != current]
         if others:
-            text.append(f"kept:       {', '.join(others)}   (./lab rollback RELEASE)")
+            text.append(f"kept:       {', '.join(others)}   (./lab rollback{self.option} RELEASE)")
         if previous:
-            text.append(f"before it:  {previous}   (./lab rollback)")
+            text.append(f"before it:  {previous}   (./lab rollback{self.option})")
         return "\n".join(text)
 
     # --- Lock ------------------------------------------------------------------------------------
@@ -323,7 +338,7 @@ def main() -> None:
         argument_spec={
             "state": {"choices": ["begun", "done", "listed"], "required": True},
             "root": {"type": "path", "required": True},
-            "application": {"default": "webapp"},
+            "application": {"default": BUNDLED},
             "who": {"default": ""},
             "version": {"default": ""},
             "run": {"default": ""},
@@ -335,7 +350,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    deployments = Deployments(Path(given["root"]))
+    deployments = Deployments(Path(given["root"]), given["application"])
     answer: dict[str, Any] = {"changed": False}
     try:
         if given["state"] == "begun":
@@ -376,7 +391,12 @@ def main() -> None:
                 )
         elif given["state"] == "listed":
             answer["table"] = deployments.table()
-        module.exit_json(previous=deployments.previous(), current=deployments.current(), **answer)
+        module.exit_json(
+            previous=deployments.previous(),
+            current=deployments.current(),
+            kept=deployments.kept(),
+            **answer,
+        )
     except OSError as error:
         module.fail_json(msg=f"The deployments of {deployments.root} cannot be noted: {error}")
 

@@ -117,6 +117,32 @@ def test_a_release_that_is_gone_is_nothing_to_go_back_to(run: Run, root: Path) -
     assert run("listed")["previous"] == ""
 
 
+def test_what_site_yml_brought_before_the_first_line_can_come_back(run: Run, root: Path) -> None:
+    (root / "current").unlink()
+    (root / "current").symlink_to(f"releases/{OLD}")
+    run("begun", who="ana@laptop")
+    (root / "current").unlink()
+    (root / "current").symlink_to(f"releases/{NEW}")
+    run("done")
+    assert run("listed")["previous"] == OLD
+
+
+def test_what_can_be_gone_back_to_is_told_with_what_to_type(run: Run, root: Path) -> None:
+    never_served = root / "releases" / "0000000000ff"
+    never_served.mkdir()
+    os.utime(never_served, (0, 0))
+    shown = run("listed", application="shop")
+    assert shown["kept"] == [NEW, OLD]
+    assert f"{OLD}   (./lab rollback --app shop RELEASE)" in shown["table"]
+    assert "(./lab rollback --app shop)" in shown["table"]
+    assert f"{OLD}   (./lab rollback RELEASE)" in run("listed")["table"]
+
+
+def test_where_nothing_was_deployed_there_is_nothing(run_module: RunModule, tmp_path: Path) -> None:
+    shown = run_module(deployment.main, {"state": "listed", "root": str(tmp_path / "none")})
+    assert (shown["kept"], shown["previous"], shown["current"]) == ([], "", "")
+
+
 def test_the_holder_ends_with_the_connection(root: Path) -> None:
     """The real one, in a process of its own: what it watches is away, so it gives the lock back."""
     import subprocess  # noqa: PLC0415 - for this test alone
