@@ -72,3 +72,28 @@ def test_what_ran_out_of_memory_is_told_of_one_between_two_starts(
         __application_oom={"stdout_lines": events},
     )
     assert ("web was killed, most likely because it reached its memory limit" in text) == told
+
+
+def test_a_release_that_comes_back_needs_the_images_of_what_is_replaced() -> None:
+    services = {
+        "web": {"build": {"context": "."}},
+        "cache": {"image": "memcached:1.6"},
+        "db": {"image": "mysql:9"},
+    }
+    images = evaluate(
+        "application",
+        "__application_replaced_images",
+        __application_compose={"stdout": json.dumps({"services": services})},
+        __application_plan={
+            "front": {"service": "web"},
+            "others": ["cache"],
+            "override": {"web": {"image": "labstack-apps/shop-web:0123456789ab"}, "db": {}},
+        },
+    )
+    assert images == ["labstack-apps/shop-web:0123456789ab", "memcached:1.6"]
+
+
+@pytest.mark.parametrize(("release", "fetching"), [("", "policy"), ("0123456789ab", "never")])
+def test_a_release_that_comes_back_fetches_nothing(release: str, fetching: str) -> None:
+    found = evaluate("application", "__application_fetching", application_release=release)
+    assert found == fetching
