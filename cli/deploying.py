@@ -65,29 +65,40 @@ def add_to(group: click.Group, host: Callable[[], Host]) -> None:
         call("ansible-playbook", "playbooks/deploy.yml", *given, *arguments, host=host().name)
 
     @group.command()
+    @click.option("--app", default=BUNDLED, help="The application (default: webapp).")
     @click.argument("release", required=False)
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG...]")
-    def rollback(release: str | None, arguments: tuple[str, ...]) -> None:
+    def rollback(app: str, release: str | None, arguments: tuple[str, ...]) -> None:
         """Go back to an earlier release.
 
         To the one that served before, or to RELEASE: one that the host still has (./lab releases),
         with its images. Nothing is built or fetched, and the tables stay as they are.
         """
-        given = ["-e", f"rollback_release={release}"] if release else []
+        if release and release.startswith("-"):
+            # It stood behind --, with no RELEASE before it.
+            arguments, release = (release, *arguments), None
+        given = ["-e", f"deploy_application={app}"]
+        if release:
+            given += ["-e", f"rollback_release={release}"]
         call("ansible-playbook", "playbooks/rollback.yml", *given, *arguments, host=host().name)
 
     @group.command()
-    def releases() -> None:
+    @click.option("--app", default=BUNDLED, help="The application (default: webapp).")
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG...]")
+    def releases(app: str, arguments: tuple[str, ...]) -> None:
         """Show who deployed what and when.
 
         And which releases the host keeps, for rollback.
         """
         done = subprocess.run(
-            ["ansible-playbook", "playbooks/releases.yml"],
+            [
+                "ansible-playbook", "playbooks/releases.yml",
+                "-e", f"deploy_application={app}", *arguments,
+            ],
             cwd=ROOT,
             env=environment(host().name) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
             capture_output=True,
             text=True,
             check=False,
-        )
+        )  # fmt: skip
         click.echo(table(done.stdout or done.stderr))

@@ -57,10 +57,44 @@ def test_a_rollback_is_of_the_host_that_is_named(
         (
             [
                 "ansible-playbook", "playbooks/rollback.yml",
-                "-e", "rollback_release=0123456789ab",
+                "-e", "deploy_application=webapp", "-e", "rollback_release=0123456789ab",
             ],
             inventory,
         )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "given"),
+    [
+        ("rollback --app shop", []),
+        ("rollback --app shop -- -e @apps.yml", ["-e", "@apps.yml"]),
+        (
+            "rollback --app shop 0123456789ab -- --check",
+            ["-e", "rollback_release=0123456789ab", "--check"],
+        ),
+    ],
+)
+def test_a_rollback_is_of_the_application_that_is_named(
+    runs: list[tuple[list[str], str]], line: str, given: list[str]
+) -> None:
+    assert type_(line).exit_code == 0
+    command, _ = runs[0]
+    assert command[:4] == [
+        "ansible-playbook", "playbooks/rollback.yml", "-e", "deploy_application=shop",
+    ]  # fmt: skip
+    assert command[4:] == given
+
+
+def test_the_releases_are_of_the_application_that_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = mock.Mock(return_value=mock.Mock(stdout=answer(ec2={"table": "when  who"})))
+    monkeypatch.setattr("subprocess.run", done)
+    assert type_("releases --app shop -- -e @apps.yml").output == "when  who\n"
+    command = done.call_args.args[0]
+    assert command[1:] == [
+        "playbooks/releases.yml", "-e", "deploy_application=shop", "-e", "@apps.yml",
     ]  # fmt: skip
 
 
