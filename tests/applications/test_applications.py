@@ -89,6 +89,25 @@ class Application:
         variables = json.dumps({"webapp_apps": {self.name: entry}})
         return self.lab.play(*TAGS, "-e", variables)
 
+    def play(self, playbook: str, *more: str) -> Run:
+        """Run what ./lab deploy, releases and rollback run, with the two variables."""
+        variables = {
+            "webapp_apps": {self.name: {"source": str(self.source), "path": f"/{self.name}"}},
+            "deploy_application": self.name,
+        }
+        return self.lab.play("-e", json.dumps(variables), *more, playbook=f"playbooks/{playbook}")
+
+    def images(self) -> str:
+        """The images that were built for it, by name."""
+        wanted = f"--filter reference='labstack-apps/{self.name}-*'"
+        form = "--format '{{.Repository}}:{{.Tag}} {{.ID}} {{.CreatedAt}}'"
+        return self.lab.ssh(f"sudo docker image ls {wanted} {form} | sort").stdout
+
+    def data(self) -> str:
+        """The container of its database; empty where it has none."""
+        wanted = f"--filter 'name=^{self.name}-(mysql|db)-1$'"
+        return self.lab.ssh(f"sudo docker ps --no-trunc --quiet {wanted}").stdout
+
     def take_off(self, *more: str) -> Run:
         """Run site.yml with state: absent."""
         variables = json.dumps({"webapp_apps": {self.name: {"state": "absent"}}})
@@ -157,6 +176,48 @@ def check_runbooks(app: Application) -> None:
         assert done.stdout
 
 
+def check_way_back(app: Application, first: str) -> None:
+    """It goes back to a release of before with what the host has, and forward again."""
+    link = f"readlink /opt/apps/{app.name}/current"
+    second = app.lab.ssh(link).stdout
+    images, data = app.images(), app.data()
+    # What a build would take is not there.
+    shutil.move(app.source, f"{app.source}.away")
+    own = Watch(app.url)
+    with own.asking():
+        run = app.play("rollback.yml")
+    assert run.status == 0, run.output[-6000:]
+    assert "versión 1" in app.page()
+    assert app.lab.ssh(link).stdout == first
+    assert app.images() == images
+    assert app.data() == data
+    if app.name in GAPLESS:
+        assert own.failed == []
+        assert own.answers > 0
+
+    name = second.strip().rpartition("/")[2]
+    run = app.play("releases.yml")
+    assert f"{name}   (./lab rollback --app {app.name} RELEASE)" in run.output
+    assert f"back to {first.strip().rpartition('/')[2]}" in run.output
+    run = app.play("rollback.yml", "-e", "rollback_release=0123456789ab")
+    assert run.status != 0
+    assert f"no release 0123456789ab of {app.name}" in run.output
+    assert name in run.output
+    assert f"-> ./lab rollback --app {app.name} RELEASE" in run.output
+    assert app.lab.ssh(link).stdout == first
+
+    run = app.play("rollback.yml", "-e", f"rollback_release={name}")
+    assert run.status == 0, run.output[-6000:]
+    assert "versión 2" in app.page()
+    assert app.play("rollback.yml").status == 0
+    shutil.move(f"{app.source}.away", app.source)
+    run = app.play("deploy.yml")
+    assert run.status == 0, run.output[-6000:]
+    assert "versión 2" in app.page()
+    assert app.lab.ssh(link).stdout == second
+    assert app.data() == data
+
+
 def test_it_is_deployed_replaced_rolled_back_and_taken_off(application: Application) -> None:
     app, lab = application, application.lab
     bundled = Watch(f"http://{lab.address}/products")
@@ -183,11 +244,7 @@ def test_it_is_deployed_replaced_rolled_back_and_taken_off(application: Applicat
             assert own.failed == []
             assert own.answers > 0
 
-        app.write("1")
-        run = app.deploy()
-        assert run.status == 0, run.output[-6000:]
-        assert "versión 1" in app.page()
-        assert lab.ssh(f"readlink /opt/apps/{app.name}/current").stdout == first
+        check_way_back(app, first)
 
         run = app.take_off()
         assert run.status == 0, run.output[-6000:]
@@ -233,6 +290,17 @@ def test_what_its_file_does_not_say_is_told_before_anything_changes(hola: Applic
     assert "does not say which service answers people: a, b" in run.output
     assert "front: {service: web, port: 8000}" in run.output
     assert "versión 1" in hola.page()
+
+
+def test_what_nobody_names_cannot_go_back(lab: Lab) -> None:
+    variables = {"webapp_apps": {"hola": {"source": "../hola", "path": "/hola"}}}
+    given = ("-e", json.dumps(variables), "-e", "deploy_application=shop")
+    for verb in ("rollback", "releases", "deploy"):
+        run = lab.play(*given, playbook=f"playbooks/{verb}.yml")
+        assert run.status != 0
+        assert "There is no application shop; there are: webapp, hola." in run.output
+        assert f"-> ./lab {verb} --app webapp" in run.output
+    assert lab.ssh("ls /opt/apps/shop").returncode != 0
 
 
 def test_its_secrets_are_files_that_nobody_else_sees(lab: Lab, tmp_path: Path) -> None:
