@@ -2,7 +2,8 @@
 
 On a stand-in host of 1 processor and 1 GiB, 200 requests a second (tests/steady.py: GET and POST,
 on connections that are kept and not) go on while the application is deployed, well and badly,
-rolled back, its certificate renewed, Apache's configuration changed, and the engine restarted.
+rolled back, its certificate renewed, Apache's configuration changed, released with too little
+memory for a second Flask, and the engine restarted.
 Prints for each: requests, those that failed, those on a kept connection that the server closed
 before a byte of the answer (sent again on another, as browsers do), p99 before and during, the
 host's peak memory, how long it took. Then, without load, what a deployment costs.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +31,19 @@ if TYPE_CHECKING:
 
 CONVERGE = "molecule/webapp/converge.yml"
 DEPLOY = "playbooks/deploy.yml"
+# MiB of memory that are free where a second Flask does not fit: less than it takes with the module
+# rollout's reserve, and enough for what a release does besides.
+SHORT = 90
+# Prints what the host takes, in bytes, as available_mib() of the module rollout reckons it.
+TAKEN = """python3 - <<'END'
+from pathlib import Path
+v2 = Path("/sys/fs/cgroup/memory.current")
+v1 = Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")
+usage, total = (v2, "") if v2.exists() else (v1, "total_")
+stat = dict(line.split() for line in usage.with_name("memory.stat").read_text().splitlines())
+cache = int(stat[total + "inactive_file"]) + int(stat[total + "active_file"]) // 2
+print(int(usage.read_text()) - cache)
+END"""
 # Seconds of load before and after what is measured.
 BEFORE, AFTER = 8, 4
 
@@ -96,6 +111,7 @@ def table(lab: Lab, rate: float, only: list[str]) -> None:
             measure(lab, password, case.name, deploy, rate)
         others: dict[str, Callable[[], str]] = {
             "renewed certificate": lambda: renew(lab),
+            "short of memory": lambda: short(lab, base),
             "engine restart": lambda: restart(lab),
         }
         for name, act in others.items():
@@ -110,6 +126,24 @@ def renew(lab: Lab) -> str:
     on_host(lab, rollouts.AGE_CERTIFICATE)
     run = lab.play(playbook=DEPLOY)
     return "" if run.status == 0 else run.output[-600:]
+
+
+def short(lab: Lab, base: Path) -> str:
+    """Deploys a good release where a second Flask does not fit: 503 until the new one serves."""
+    case = rollouts.Case("short of memory", rollouts.good, says="memory is short")
+
+    def memory(size: int) -> None:
+        command = ["docker", "update", f"--memory={size}", lab.host]
+        subprocess.run(command, check=True, capture_output=True)
+
+    command = ["docker", "inspect", "--format", "{{.HostConfig.Memory}}", lab.host]
+    before = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    arguments = rollouts.arguments(case, base, base)
+    try:
+        memory(int(on_host(lab, TAKEN)) + SHORT * 2**20)
+        return verdict(case, lab.play(*arguments, playbook=DEPLOY))
+    finally:
+        memory(before)
 
 
 def restart(lab: Lab) -> str:
