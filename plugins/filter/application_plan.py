@@ -21,7 +21,7 @@ description:
     among it, and finds what is not said and plain, as the front service of a project that
     publishes one port.
   - What is wrong is reported together, each with its smallest valid form.
-positional: name, settings, release, file, secrets_directory
+positional: name, settings, release, file, secrets_directory, comes_back
 options:
   _input:
     description: What Compose says, as text.
@@ -47,6 +47,12 @@ options:
     description: Where the host keeps secrets.
     type: str
     default: /etc/labstack/secrets
+  comes_back:
+    description:
+      - Whether it is an earlier release. What O(settings) names and it does not have is told then,
+        instead of refused.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -71,9 +77,10 @@ def application_plan(  # noqa: PLR0917 - Jinja's arguments are positional
     release: str,
     file: str = "compose.yaml",
     secrets_directory: str = "/etc/labstack/secrets",
+    comes_back: bool = False,
 ) -> dict[str, Any]:
     """Return the plan; see DOCUMENTATION. Raises AnsibleFilterError with all problems."""
-    app = read(name, json.loads(said), dict(settings), file)
+    app = read(name, json.loads(said), dict(settings), file, comes_back)
     found_plan, found = plan(app, release, secrets_directory)
     if found.problems:
         raise AnsibleFilterError(report(found.problems, f" in the application {name}"))

@@ -85,6 +85,8 @@ class Application:
         contract: its x-labstack, over which the variables' own has gone.
         settings: its entry in webapp_apps.
         file: the Compose file's name.
+        comes_back: whether it is an earlier release, which may not know all that the variables of
+            now name.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Application:
     contract: Json
     settings: Json
     file: str
+    comes_back: bool = False
 
     @property
     def services(self) -> dict[str, Json]:
@@ -105,7 +108,13 @@ class Application:
         return f"{self.file}, {FIELD}.{key}"
 
 
-def read(name: str, compose: Json, settings: Json, file: str = "compose.yaml") -> Application:
+def read(
+    name: str,
+    compose: Json,
+    settings: Json,
+    file: str = "compose.yaml",
+    comes_back: bool = False,
+) -> Application:
     """Put together what the Compose file and the host's variables say of an application."""
     said = compose.get(FIELD)
     own = settings.get("contract")
@@ -113,7 +122,7 @@ def read(name: str, compose: Json, settings: Json, file: str = "compose.yaml") -
         **(said if isinstance(said, dict) else {}),
         **(own if isinstance(own, dict) else {}),
     }
-    return Application(name, compose, contract, settings, file)
+    return Application(name, compose, contract, settings, file, comes_back)
 
 
 # --- What the host's variables say ---------------------------------------------------------------
@@ -555,6 +564,9 @@ def _memory(app: Application, found: Findings) -> dict[str, str]:
             chosen.append(f"{name} {limit}")
         limits[name] = limit
     for name in sorted(set(app.settings.get("memory", {})) - set(app.services)):
+        if app.comes_back:
+            found.told.append(f"memory of {name}: this release has no such service")
+            continue
         found.wrong(
             f"webapp_apps.{app.name}.memory: there is no service '{name}' in {app.file}",
             "memory: {" + next(iter(app.services), "web") + ": 128m}",
@@ -585,6 +597,9 @@ def _secrets(app: Application, found: Findings) -> list[Json]:
     }
     given = app.settings.get("secrets") or {}
     for name in sorted(set(given) - set(declared)):
+        if app.comes_back:
+            found.told.append(f"secret {name}: this release mounts none of this name")
+            continue
         found.wrong(
             f"webapp_apps.{app.name}.secrets.{name}: {app.file} mounts no secret of this name",
             f"secrets:\n  {name}: {{file: ./secrets/{name}}}\n"
@@ -629,7 +644,7 @@ def _override(app: Application, plan: Json) -> Json:
         if words["restart"] == "no" and name not in plan["release"]:
             words["restart"] = "unless-stopped"
         if service.get("build") is not None:
-            words["image"] = f"labstack-apps/{app.name}-{name}:{plan['name']}"
+            words["image"] = f"labstack-apps/{app.name}/{name}:{plan['name']}"
             words["pull_policy"] = "never"
         kind = _kind(service)
         if (

@@ -114,6 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import kept_releases
 from ..module_utils.host_files import (
     Attributes,
     make_directory,
@@ -160,40 +161,19 @@ class Deployments:
 
     def current(self) -> str:
         """Return the release that serves; empty without one."""
-        with suppress(OSError):
-            return (self.root / "current").readlink().name
-        return ""
+        return kept_releases.current(self.root)
 
     def kept(self) -> list[str]:
-        """Return the releases that are there, the one used last first."""
-        try:
-            entries = [
-                entry
-                for entry in (self.root / "releases").iterdir()
-                # One that never served has no time of use (release_directory).
-                if not entry.name.startswith(".") and entry.stat().st_mtime_ns > 0
-            ]
-        except FileNotFoundError:
-            return []
-        return [e.name for e in sorted(entries, key=lambda e: -e.stat().st_mtime_ns)]
+        """Return the releases that are there and have served, the one used last first."""
+        return kept_releases.served(self.root)
 
     def previous(self) -> str:
-        """Return the release that served before the one of now; empty without one."""
-        current, kept = self.current(), self.kept()
-        # A deployment notes what served before it, which site.yml may have brought: it has no line.
-        served = [
-            release
-            for line in reversed(self.log())
-            if line["result"] == "served"
-            for release in (line["release"], line["before"])
-            if release
-        ]
-        for release in served:
-            if release != current and release in kept:
-                return str(release)
-        # The log begins with the first deployment of this kind.
-        older = [release for release in kept if release != current] if not served else []
-        return older[0] if older else ""
+        """Return the release that served before the one of now; empty without one.
+
+        By when each began to serve, not by the log: site.yml brings releases, too.
+        """
+        now = self.current()
+        return next((release for release in self.kept() if release != now), "")
 
     # --- Log -------------------------------------------------------------------------------------
 

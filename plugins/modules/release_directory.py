@@ -165,6 +165,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import kept_releases
 from ..module_utils.host_files import (
     Attributes,
     replace,
@@ -200,14 +201,8 @@ class Releases:
     def __init__(self, root: Path) -> None:
         """Remember the place; nothing is read or made yet."""
         self.root = root
-        self.directory = root / "releases"
-        self.link = root / "current"
-
-    def current(self) -> str:
-        """Return the name of the release that the link leads to, or an empty text."""
-        with suppress(OSError):
-            return self.link.readlink().name
-        return ""
+        self.directory = root / kept_releases.RELEASES
+        self.link = root / kept_releases.CURRENT
 
     def add(self, name: str, fill: Callable[[Path], None]) -> None:
         """Make a release: `fill` gets an empty directory, which takes the name when it is complete.
@@ -234,21 +229,28 @@ class Releases:
     def turn(self, name: str) -> None:
         """Let the link lead to a release, in one step. Raises OSError."""
         sweep(self.root)
+        before = kept_releases.current(self.root)
+        if before and not kept_releases.used_ns(self.root, before):
+            # A run that was killed here has turned the link and not marked the release.
+            kept_releases.mark(self.root, before)
         temporary = temporary_path(self.root)
-        temporary.symlink_to(Path("releases") / name)
+        temporary.symlink_to(Path(kept_releases.RELEASES) / name)
         temporary.replace(self.link)
         # The order of age is that of use, so that going back makes a release young again.
-        os.utime(self.directory / name)
+        kept_releases.mark(self.root, name)
         sync_directory(self.root)
 
     def old(self, keep: int, current: str) -> list[str]:
-        """Return the releases that are not among the `keep` newest; never the current one."""
+        """Return the releases that are not among the `keep` used last; never the current one.
+
+        One that never served does not push out one that did.
+        """
         try:
             entries = [entry for entry in self.directory.iterdir() if NAME.fullmatch(entry.name)]
         except FileNotFoundError:
             return []
         others = [entry for entry in entries if entry.name != current]
-        others.sort(key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+        others.sort(key=lambda entry: kept_releases.used_ns(self.root, entry.name), reverse=True)
         return sorted(entry.name for entry in others[max(keep - 1, 0) :])
 
     def names(self) -> set[str]:
@@ -272,6 +274,7 @@ class Releases:
         """Remove a release; killed in between, what is left is swept later. Raises OSError."""
         temporary = temporary_path(self.directory)
         (self.directory / name).rename(temporary)
+        kept_releases.forget(self.root, name)
         shutil.rmtree(temporary)
 
 
@@ -439,7 +442,7 @@ def keep(content: str, file: Path, names: list[str]) -> str:
     return "".join(lines)
 
 
-def make_present(module: AnsibleModule, releases: Releases) -> None:
+def make_present(module: AnsibleModule, kept: Releases) -> None:
     """Bring V(state=present) about and end the module."""
     source, checkout = module.params["source"], module.params["checkout"]
     if source or checkout:
@@ -447,24 +450,22 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         name = digest[:NAME_LENGTH]
     else:
         digest = name = module.params["name"]
-        if name not in releases.names():
-            kept = ", ".join(sorted(filter(NAME.fullmatch, releases.names()))) or "none"
-            raise ReleaseError(f"there is no release {name!r}; kept are: {kept}")
+        if name not in kept.names():
+            names = ", ".join(sorted(filter(NAME.fullmatch, kept.names()))) or "none"
+            raise ReleaseError(f"there is no release {name!r}; kept are: {names}")
     if not NAME.fullmatch(name):
         raise ReleaseError(f"{digest!r} does not begin with {NAME_LENGTH} hexadecimal digits")
-    changed = name not in releases.names()
+    changed = name not in kept.names()
     if changed and not module.check_mode:
-        releases.add(
+        kept.add(
             name,
             (lambda target: unpack(source["archive"], digest, target))
             if source
             else (lambda target: copy(Path(checkout["path"]), target, module.params["leave_out"])),
         )
-    release = releases.directory / name
-    # Its age is that of its use: one that never served does not push out one that did.
-    used_ns = 0 if changed or not release.is_dir() else release.stat().st_mtime_ns
+    release = kept.directory / name
     settings, content, former = module.params["settings"], "", ""
-    current = releases.current()
+    current = kept_releases.current(kept.root)
     # What check mode has not unpacked has no digests.
     if settings is not None and release.is_dir():
         if not module.check_mode:
@@ -474,8 +475,6 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
             content = keep(content, release / ".env", module.params["kept_settings"])
         settled, former = settle(release / ".env", content, module.check_mode)
         changed |= settled
-    if release.is_dir() and not module.check_mode:
-        os.utime(release, ns=(used_ns, used_ns))
     if source:
         # For the shown arguments: who reads a log does not want a megabyte of Base64.
         source["archive"] = f"({len(source['archive'])} characters)"
@@ -487,32 +486,30 @@ def make_present(module: AnsibleModule, releases: Releases) -> None:
         former_settings=former if name == current else "",
         removed=[],
         settings=settings_of(content),
-        superfluous=releases.old(module.params["keep"], name),
+        superfluous=kept.old(module.params["keep"], name),
         compose=compose_file(release),
     )
 
 
-def make_current(module: AnsibleModule, releases: Releases) -> None:
+def make_current(module: AnsibleModule, kept: Releases) -> None:
     """Bring V(state=current) about and end the module."""
-    name, before = module.params["name"], releases.current()
+    name, before = module.params["name"], kept_releases.current(kept.root)
     turned = before != name
     if turned and not module.check_mode:
-        if name not in releases.names():
-            raise ReleaseError(f"there is no {releases.directory / name}")
-        releases.turn(name)
-    removed = releases.old(module.params["keep"], name)
+        if name not in kept.names():
+            raise ReleaseError(f"there is no {kept.directory / name}")
+        kept.turn(name)
+    removed = kept.old(module.params["keep"], name)
     if not module.check_mode:
         for release in removed:
-            releases.remove(release)
-        sweep(releases.directory)
+            kept.remove(release)
+        sweep(kept.directory)
 
     images: list[str] = []
     # Where check mode has installed nothing there is no engine, and so no image.
     docker = module.get_bin_path("docker") if module.params["images"] else None
     if docker:
-        images = Images(docker, module.params["images"]).old(
-            releases.tags(releases.names() - set(removed))
-        )
+        images = Images(docker, module.params["images"]).old(kept.tags(kept.names() - set(removed)))
     elif module.params["images"] and not module.check_mode:
         raise ReleaseError("there is no docker command to remove old images with")
     if docker and images and not module.check_mode:
@@ -522,7 +519,7 @@ def make_current(module: AnsibleModule, releases: Releases) -> None:
     module.exit_json(
         changed=turned or bool(removed) or bool(images),
         name=name,
-        path=str(releases.directory / name),
+        path=str(kept.directory / name),
         current=before,
         removed=removed + images,
     )
@@ -566,13 +563,13 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    releases = Releases(Path(module.params["root"]))
+    kept = Releases(Path(module.params["root"]))
     try:
         if module.params["state"] == "present":
-            make_present(module, releases)
-        make_current(module, releases)
+            make_present(module, kept)
+        make_current(module, kept)
     except (ReleaseError, OSError, shutil.Error, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=f"The release in {releases.root} stays as it is: {error}")
+        module.fail_json(msg=f"The release in {kept.root} stays as it is: {error}")
 
 
 if __name__ == "__main__":

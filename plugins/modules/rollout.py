@@ -203,6 +203,8 @@ MIB = 2**20
 POLL_S = 0.25
 # Apache forgets the address behind the alias after this (addressttl).
 LEAST_DRAIN_S = 2.0
+# Images were built and fetched before: a release that comes back has those that it had.
+NOT_FETCHED = ("--pull", "never")
 # Beside what the container may take: for the engine, and for what is running already.
 RESERVE_MIB = 48
 ANSWER_TIMEOUT_S = 15.0
@@ -499,7 +501,7 @@ class Rollout:
     def start(self) -> Container:
         """Start the service where nothing serves."""
         with self.timed("start"):
-            command = ["up", "--detach", "--no-deps", "--no-build", self.service]
+            command = ["up", "--detach", "--no-deps", "--no-build", *NOT_FETCHED, self.service]
             try:
                 self.project.run(*command)
             except EngineError as error:
@@ -518,7 +520,7 @@ class Rollout:
         """Make a second container, without starting it."""
         with self.timed("create"):
             self.project.run(
-                "up", "--no-start", "--no-deps", "--no-build", "--no-recreate",
+                "up", "--no-start", "--no-deps", "--no-build", *NOT_FETCHED, "--no-recreate",
                 "--scale", f"{self.service}=2", self.service,
             )  # fmt: skip
         found = self.engine.containers(self.project.name, self.service)

@@ -99,7 +99,7 @@ class Application:
 
     def images(self) -> str:
         """The images that were built for it, by name."""
-        wanted = f"--filter reference='labstack-apps/{self.name}-*'"
+        wanted = f"--filter reference='labstack-apps/{self.name}/*'"
         form = "--format '{{.Repository}}:{{.Tag}} {{.ID}} {{.CreatedAt}}'"
         return self.lab.ssh(f"sudo docker image ls {wanted} {form} | sort").stdout
 
@@ -292,6 +292,30 @@ def test_what_its_file_does_not_say_is_told_before_anything_changes(hola: Applic
     assert "versión 1" in hola.page()
 
 
+def test_what_a_release_does_not_have_goes_with_the_way_back_to_it(hola: Application) -> None:
+    """A service that only the newer release has ends; a release whose image is gone is refused."""
+    (hola.source / "compose.yaml").write_text(
+        "services:\n"
+        "  web: {build: ., ports: ['8000:8000']}\n"
+        "  worker: {build: ., command: [sleep, infinity]}\n"
+    )
+    hola.write("2")
+    assert hola.deploy().status == 0
+    workers = "sudo docker ps --all --quiet --filter name=^hola-worker-"
+    assert hola.lab.ssh(workers).stdout
+    second = hola.lab.ssh("basename $(readlink /opt/apps/hola/current)").stdout.strip()
+    run = hola.play("rollback.yml")
+    assert run.status == 0, run.output[-6000:]
+    assert "versión 1" in hola.page()
+    assert hola.lab.ssh(workers).stdout == ""
+
+    hola.lab.ssh(f"sudo docker image rm --force labstack-apps/hola/web:{second}")
+    run = hola.play("rollback.yml")
+    assert run.status != 0
+    assert f"release {second} of hola cannot come back: the host no longer has its" in run.output
+    assert "versión 1" in hola.page()
+
+
 def test_what_nobody_names_cannot_go_back(lab: Lab) -> None:
     variables = {"webapp_apps": {"hola": {"source": "../hola", "path": "/hola"}}}
     given = ("-e", json.dumps(variables), "-e", "deploy_application=shop")
@@ -299,7 +323,8 @@ def test_what_nobody_names_cannot_go_back(lab: Lab) -> None:
         run = lab.play(*given, playbook=f"playbooks/{verb}.yml")
         assert run.status != 0
         assert "There is no application shop; there are: webapp, hola." in run.output
-        assert f"-> ./lab {verb} --app webapp" in run.output
+        assert f"-> ./lab {verb} --app NAME, with one of these" in run.output
+        assert f"./lab {verb} --app shop -- -e @apps.yml" in run.output
     assert lab.ssh("ls /opt/apps/shop").returncode != 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.labstack.stack.plugins.module_utils import kept_releases
 from ansible_collections.labstack.stack.plugins.modules import deployment
 
 from tests.ask import wait_until
@@ -18,13 +19,19 @@ Run = Callable[..., dict[str, Any]]
 OLD, NEW = "0123456789ab", "ba9876543210"
 
 
+def serve(root: Path, name: str, at: int) -> None:
+    """Note that a release began to serve at a time (seconds since the epoch)."""
+    kept_releases.mark(root, name)
+    os.utime(root / kept_releases.SERVED / name, (at, at))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Two releases, of which the new one serves."""
     for number, name in enumerate((OLD, NEW)):
         release = tmp_path / "releases" / name
         release.mkdir(parents=True)
-        os.utime(release, (number + 1, number + 1))
+        serve(tmp_path, name, number + 1)
     (tmp_path / "current").symlink_to(f"releases/{NEW}")
     return tmp_path
 
@@ -117,20 +124,25 @@ def test_a_release_that_is_gone_is_nothing_to_go_back_to(run: Run, root: Path) -
     assert run("listed")["previous"] == ""
 
 
-def test_what_site_yml_brought_before_the_first_line_can_come_back(run: Run, root: Path) -> None:
-    (root / "current").unlink()
-    (root / "current").symlink_to(f"releases/{OLD}")
+def test_what_site_yml_brought_after_the_last_line_can_come_back(run: Run, root: Path) -> None:
+    """The log has one line, of the deployment before two runs of site.yml."""
     run("begun", who="ana@laptop")
-    (root / "current").unlink()
-    (root / "current").symlink_to(f"releases/{NEW}")
     run("done")
-    assert run("listed")["previous"] == OLD
+    for number, name in enumerate(("0123456789cc", "0123456789dd")):
+        (root / "releases" / name).mkdir()
+        serve(root, name, 10 + number)
+    (root / "current").unlink()
+    (root / "current").symlink_to("releases/0123456789dd")
+    shown = run("listed")
+    assert shown["previous"] == "0123456789cc"
+    assert shown["kept"] == ["0123456789dd", "0123456789cc", NEW, OLD]
 
 
 def test_what_can_be_gone_back_to_is_told_with_what_to_type(run: Run, root: Path) -> None:
     never_served = root / "releases" / "0000000000ff"
     never_served.mkdir()
-    os.utime(never_served, (0, 0))
+    # As the override of an application is, which is there before it serves.
+    (never_served / "compose.labstack.yaml").write_text("")
     shown = run("listed", application="shop")
     assert shown["kept"] == [NEW, OLD]
     assert f"{OLD}   (./lab rollback --app shop RELEASE)" in shown["table"]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labstack.stack.plugins.lookup import source_archive
+from ansible_collections.labstack.stack.plugins.module_utils import kept_releases
 from ansible_collections.labstack.stack.plugins.modules import release_directory
 
 from tests.unit.conftest import Result, RunKilled, RunModule
@@ -213,7 +214,7 @@ def test_a_release_that_is_not_there_cannot_serve(release: Release, root: Path) 
     assert not (root / "current").exists()
 
 
-@pytest.mark.parametrize("at", [("symlink", 1), ("replace", 1), ("utime", 1)])
+@pytest.mark.parametrize("at", [("symlink", 1), ("replace", 1), ("mkdir", 1)])
 def test_killed_while_turning_the_link_leads_to_one_of_both(
     release: Release,
     run_killed: RunKilled,
@@ -228,7 +229,7 @@ def test_killed_while_turning_the_link_leads_to_one_of_both(
     run_killed("release_directory", options, *at)
     assert (root / "current").readlink().name in {first, second}
     release(state="current", name=second)
-    assert names(root) == ["current", "releases"]
+    assert names(root) == ["current", "releases", "served"]
     assert (root / "current").readlink().name == second
 
 
@@ -237,7 +238,8 @@ def releases_of_age(root: Path, *names: str) -> None:
     for age, name in enumerate(names):
         path = root / "releases" / name
         path.mkdir(parents=True)
-        os.utime(path, (1000 + age, 1000 + age))
+        kept_releases.mark(root, name)
+        os.utime(root / kept_releases.SERVED / name, (1000 + age, 1000 + age))
 
 
 NAMES = [letter * 12 for letter in "abcde"]

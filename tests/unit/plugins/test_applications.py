@@ -85,6 +85,18 @@ def test_what_another_service_waits_for_runs_once() -> None:
     assert found["override"]["web"]["restart"] == "unless-stopped"
 
 
+def test_what_an_earlier_release_does_not_have_is_told_where_it_comes_back() -> None:
+    """A later release brought the worker and the key, which the host's variables still name."""
+    settings = {"secrets": {"api_key": "x"}, "memory": {"worker": "64m"}}
+    said = json.dumps(compose(web=WEB))
+    found = application_plan(said, "shop", settings, "0123456789ab", comes_back=True)
+    assert found["memory"] == {"web": "128m"}
+    assert found["secrets"] == []
+    assert "memory of worker: this release has no such service" in found["told"]
+    assert "secret api_key: this release mounts none of this name" in found["told"]
+    assert "no secret of this name" in refusal(compose(web=WEB), secrets={"api_key": "x"})
+
+
 def test_a_health_check_of_its_own_is_taken() -> None:
     web = {**WEB, "healthcheck": {"test": ["CMD", "true"]}}
     assert plan(compose(web=web))["front"]["health"] is None
@@ -98,7 +110,7 @@ def test_a_database_without_a_health_check_gets_one_and_only_the_front_is_on_the
         "default": None,
         "labstack_edge": {"aliases": ["shop-web"]},
     }
-    assert override["web"]["image"] == "labstack-apps/shop-web:0123456789ab"
+    assert override["web"]["image"] == "labstack-apps/shop/web:0123456789ab"
     assert "image" not in override["db"]
 
 

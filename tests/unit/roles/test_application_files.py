@@ -87,10 +87,10 @@ def test_a_release_that_comes_back_needs_the_images_of_what_is_replaced() -> Non
         __application_plan={
             "front": {"service": "web"},
             "others": ["cache"],
-            "override": {"web": {"image": "labstack-apps/shop-web:0123456789ab"}, "db": {}},
+            "override": {"web": {"image": "labstack-apps/shop/web:0123456789ab"}, "db": {}},
         },
     )
-    assert images == ["labstack-apps/shop-web:0123456789ab", "memcached:1.6"]
+    assert images == ["labstack-apps/shop/web:0123456789ab", "memcached:1.6"]
 
 
 @pytest.mark.parametrize(("release", "fetching"), [("", "policy"), ("0123456789ab", "never")])
