@@ -89,5 +89,13 @@ def test_they_refuse_what_grafana_does_not_know(folder: Path) -> None:
 
 def test_the_types_are_those_of_the_grafana_that_runs() -> None:
     versions = yaml.safe_load((REPOSITORY / "group_vars/all/versions.yml").read_text("utf-8"))
-    package = json.loads((HERE / "package.json").read_text(encoding="utf-8"))
-    assert package["devDependencies"]["@grafana/schema"] == versions["grafana_version"]
+    used = {
+        (name, version)
+        for folder in (HERE, REPOSITORY / "tests" / "panels")
+        for name, version in json.loads((folder / "package.json").read_text(encoding="utf-8"))[
+            "devDependencies"
+        ].items()
+        if name.startswith("@grafana/")
+    }
+    assert {name for name, version in used if version != versions["grafana_version"]} == set()
+    assert {"@grafana/schema", "@grafana/ui"} <= {name for name, version in used}

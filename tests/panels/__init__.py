@@ -1,0 +1,1 @@
+"""The dashboards' panels as people see them, drawn by Grafana's own components."""
