@@ -104,12 +104,12 @@ def test(parts: tuple[str, ...]) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @click.pass_obj
 def run(host: str | None, command: tuple[str, ...]) -> None:
-    r"""Run a command with the project's tools.
+    """Run a command with the project's tools.
 
     \b
     EC2_IP=203.0.113.7 ./lab run ansible-playbook site.yml
     ./lab --host ec2 run ansible-playbook playbooks/verify.yml
-    """
+    """  # noqa: D301 - click's mark of lines that stay as they are
     # Molecule and the linters come with the tests' tools.
     if command[0] == "ansible-lint" or not command[0].startswith("ansible"):
         need_test_tools()

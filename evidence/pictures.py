@@ -80,7 +80,8 @@ def opened(certificates: list[str]) -> Iterator[Browser]:
         path = any_executable(playwright.chromium.executable_path)
         if not path:
             raise NoBrowserError(
-                "neither Chromium nor Chrome is here: sudo apt-get install chromium, or "
+                "neither Chromium nor Chrome is here: sudo apt-get install chromium (Debian), "
+                ".venv/bin/playwright install --with-deps chromium (Ubuntu), or "
                 "LAB_CHROMIUM=/path/to/chrome ./lab report"
             )
         pins = ",".join(key_pin(certificate) for certificate in certificates)

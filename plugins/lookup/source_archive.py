@@ -89,7 +89,11 @@ def _entries(
             yield from _entries(path, leave_out, f"{name}/")
 
 
-def _member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:
+def _left_out(leave_out: Sequence[str]) -> str:
+    return f"Left out are: {', '.join(leave_out) or 'none'}."
+
+
+def _member(name: str, path: Path, leave_out: Sequence[str]) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
     if path.is_dir() and not path.is_symlink():
         info.type = tarfile.DIRTYPE
@@ -97,8 +101,8 @@ def _member(name: str, path: Path) -> tuple[tarfile.TarInfo, bytes]:
         return info, b""
     if not path.is_file() or path.is_symlink():
         raise AnsibleLookupError(
-            f"source_archive: {path} is neither a file nor a directory. Put a file in its place, "
-            "or let its name begin with a dot to leave it out."
+            f"source_archive: {path} is neither a file nor a directory, for example a symbolic "
+            f"link. Put a file in its place. {_left_out(leave_out)}"
         )
     content = path.read_bytes()
     info.size = len(content)
@@ -147,13 +151,14 @@ def pack(
     try:
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for name, path in _entries(directory, leave_out):
-                info, content = _member(name, path)
+                info, content = _member(name, path, leave_out)
                 archive.addfile(info, io.BytesIO(content))
                 if buffer.tell() > MAX_BYTES:
                     raise AnsibleLookupError(
                         f"source_archive: {directory} holds more than {MAX_BYTES // 1024**2} MiB "
-                        f"(at {path}). Only the application's sources belong there; a name that "
-                        "begins with a dot is left out."
+                        f"(at {path}). Only the application's sources belong there. "
+                        f"{_left_out(leave_out)} A larger one: the host clones "
+                        f"{variable.removesuffix('source')}repo."
                     )
     except OSError as error:
         raise AnsibleLookupError(

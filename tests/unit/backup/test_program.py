@@ -146,6 +146,18 @@ def test_a_newer_release_is_refused_before_anything_is_replaced(tmp_path: Path) 
         restoring._refuse_newer(one, {"release": "def", "revisions": {"webapp": ["0002"]}})
 
 
+def test_an_application_that_the_new_host_does_not_have_is_named_with_the_way_to_bring_it(
+    settings: Any,
+) -> None:
+    release(settings, "webapp")
+    note = {"applications": {"webapp": {}, "shop": {}}}
+    with pytest.raises(common.FailureError) as told:
+        restoring._restore_applications(settings, None, "s", note)
+    what, _, do = str(told.value).partition("\n-> ")
+    assert "data of shop," in what
+    assert do.startswith("the same restore again with webapp_apps as it was: -e @apps.yml")
+
+
 def test_a_password_is_no_argument_of_a_process() -> None:
     assert "$password" in mysql._LOGIN
     assert "exec 3<<" in mysql._LOGIN

@@ -20,6 +20,7 @@ PAIRS = {
     "docs/where.md": "docs/es/where.md",
     "docs/runbooks.md": "docs/es/runbooks.md",
     "docs/troubleshooting.md": "docs/es/troubleshooting.md",
+    "docs/your-application.md": "docs/es/your-application.md",
 }
 # Commands and messages stay as they are in every language.
 EXACT = [name for name in PAIRS if name not in ("README.md", "docs/guide.md")]

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Iterable
@@ -109,14 +110,21 @@ def test_a_directory_without_compose_yaml_is_refused(tmp_path: Path) -> None:
 
 def test_a_link_is_refused(sources: Path) -> None:
     (sources / "flask/link").symlink_to("/etc/passwd")
-    with pytest.raises(AnsibleLookupError, match="flask/link is neither"):
-        pack(sources)
+    told = r"flask/link is neither .* Left out are: \.git, \.env\."
+    with pytest.raises(AnsibleLookupError, match=told):
+        pack(sources, [".git", ".env"])
 
 
 def test_too_much_is_refused(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_archive, "MAX_BYTES", 10_000)
     (sources / "flask/dump.sql").write_bytes(bytes(10_000))
-    with pytest.raises(AnsibleLookupError, match=r"more than .* MiB \(at .*dump\.sql"):
+    with pytest.raises(AnsibleLookupError) as told:
+        pack(sources, [".git", ".env"], "webapp_apps.shop.source")
+    assert re.search(r"more than .* MiB \(at .*dump\.sql\)", str(told.value))
+    assert "Left out are: .git, .env. A larger one: the host clones webapp_apps.shop.repo." in str(
+        told.value
+    )
+    with pytest.raises(AnsibleLookupError, match=r"Left out are: \.\*, tests, .* webapp_repo\."):
         pack(sources)
 
 

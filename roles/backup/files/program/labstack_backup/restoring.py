@@ -187,7 +187,8 @@ def _restore_applications(
     if unknown:
         raise FailureError(
             f"the backup has data of {', '.join(unknown)}, which this host does not have",
-            "./lab up, with webapp_apps as it was",
+            "the same restore again with webapp_apps as it was: -e @apps.yml, or in "
+            "group_vars/all/stack.yml (with --only, an up with it comes first)",
         )
     for name, row in note["applications"].items():
         _refuse_newer(applications[name], row)
