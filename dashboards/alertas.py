@@ -5,7 +5,18 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import units
 
-from dashboards.parts import board, graph, query, stat, state, table, too_much, variable
+from dashboards.parts import (
+    ORANGE,
+    RED,
+    board,
+    graph,
+    query,
+    stat,
+    state,
+    table,
+    too_much,
+    variable,
+)
 
 # The dashboard that shows more of an alert, by the alert's name; a later line wins.
 DASHBOARD_OF = {
@@ -104,19 +115,52 @@ def dashboard() -> models.Dashboard:
                     "job": "Trabajo",
                     "panel": "Panel",
                 },
-                hidden=["Time", "Value", "__name__", "alertstate"],
-            ).override_by_name(
+                hidden=["Time", "Value", "__name__", "alertstate", "image", "name"],
+            )
+            .override_by_name(
+                "Gravedad",
+                [
+                    models.DynamicConfigValue(
+                        id_val="mappings",
+                        value=[
+                            models.ValueMap(
+                                options={
+                                    "critical": models.ValueMappingResult(color=RED, index=0),
+                                    "warning": models.ValueMappingResult(color=ORANGE, index=1),
+                                }
+                            )
+                        ],
+                    ),
+                    models.DynamicConfigValue(
+                        id_val="custom.cellOptions", value={"type": "color-text"}
+                    ),
+                ],
+            )
+            .override_by_name(
                 "Panel",
                 [
+                    models.DynamicConfigValue(
+                        id_val="mappings",
+                        value=[
+                            models.ValueMap(
+                                options={
+                                    # Of grafana.com, 1860: its uid says nothing to people.
+                                    "rYdddlPWk": models.ValueMappingResult(
+                                        text="node-exporter-full", index=0
+                                    )
+                                }
+                            )
+                        ],
+                    ),
                     models.DynamicConfigValue(
                         id_val="links",
                         value=[
                             {
                                 "title": "Ver el panel",
-                                "url": "/d/${__value.text}?${__url_time_range}",
+                                "url": "/d/${__value.raw}?${__url_time_range}",
                             }
                         ],
-                    )
+                    ),
                 ],
             ),
             graph(
@@ -151,9 +195,14 @@ def dashboard() -> models.Dashboard:
                 query("prometheus_rule_group_last_duration_seconds", "{{rule_group}}"),
                 description="Lo que tarda Prometheus en calcular cada grupo.",
                 unit=units.Seconds,
-                decimals=4,
                 height=8,
                 alerts=["PrometheusRuleFailures"],
+            ).with_transformation(
+                # The group alone: before it stands the path of its file.
+                models.DataTransformerConfig(
+                    id_val="renameByRegex",
+                    options={"regex": ".*;(.*)", "renamePattern": "$1"},
+                )
             ),
         ],
         minutes=360,

@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models import units
 
 from dashboards.parts import (
     CERTIFICATE,
+    DAYS,
     board,
     graph,
     host_variable,
@@ -69,7 +70,7 @@ def dashboard() -> models.Dashboard:
                 'min(instance:certificate_expires:days{host=~"$servidor"})',
                 legend="Días",
                 description="Días que faltan hasta que caduque.",
-                unit=units.Days,
+                unit=DAYS,
                 width=5,
                 levels=CERTIFICATE,
                 alerts=["CertificateExpiresNow", "CertificateExpiresSoon"],
@@ -125,7 +126,6 @@ def dashboard() -> models.Dashboard:
                 query('probe_http_duration_seconds{host=~"$servidor"}', "{{instance}} {{phase}}"),
                 description="Lo que tarda la página, vista desde el servidor, por fase.",
                 unit=units.Seconds,
-                decimals=3,
                 height=8,
                 stacked=True,
                 alerts=["ProbeSlow", "ProbeFailed"],

@@ -70,7 +70,6 @@ def dashboard() -> models.Dashboard:
                 description="Percentil 99 de la duración, media de cinco minutos.",
                 unit=units.Seconds,
                 width=5,
-                decimals=3,
                 levels=too_much(orange=0.5, red=1, because="Rojo desde 1 s: salta WebappSlow."),
                 alerts=["WebappSlow"],
             ),
@@ -110,6 +109,7 @@ def dashboard() -> models.Dashboard:
                 description="Peticiones que acaban en un error del servidor, en % de todas.",
                 unit=units.Percent,
                 decimals=2,
+                at_least=1,
                 levels=ERRORS,
                 alerts=["WebappErrors"],
             ),
@@ -121,7 +121,6 @@ def dashboard() -> models.Dashboard:
                 description="Lo que tarda como mucho la mitad, el 90 % y el 99 % de las "
                 "peticiones.",
                 unit=units.Seconds,
-                decimals=3,
                 levels=too_much(
                     red=1, because="La alerta WebappSlow salta cuando el 99 % pasa de 1 s."
                 ),
@@ -137,7 +136,6 @@ def dashboard() -> models.Dashboard:
                 ),
                 description="Duración media de una petición, por ruta.",
                 unit=units.Seconds,
-                decimals=3,
             ),
             graph(
                 "En curso y conexiones",

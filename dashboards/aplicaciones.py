@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import units
 
-from dashboards.parts import board, graph, query, stat, state, too_much, variable
+from dashboards.parts import GRAY, board, graph, query, stat, state, too_much, variable
 
 PAGE = 'job="application_pages", app=~"$aplicacion"'
 METRICS = 'job="applications", app=~"$aplicacion"'
@@ -35,7 +35,6 @@ def dashboard() -> models.Dashboard:
                 description="Lo que tarda esa página, media de cinco minutos.",
                 unit=units.Seconds,
                 width=6,
-                decimals=3,
                 levels=too_much(orange=1, red=2, because="Rojo desde 2 s: salta ApplicationSlow."),
                 alerts=["ApplicationSlow"],
             ),
@@ -46,6 +45,7 @@ def dashboard() -> models.Dashboard:
                 description="Prometheus lee las métricas de las que las tienen.",
                 width=6,
                 alerts=["ApplicationMetricsDown"],
+                nothing=("Ninguna las tiene", GRAY),
             ),
             stat(
                 "Memoria",
@@ -81,7 +81,6 @@ def dashboard() -> models.Dashboard:
                 ),
                 description="Lo que tarda la página, vista desde el servidor, por fase.",
                 unit=units.Seconds,
-                decimals=3,
                 stacked=True,
                 alerts=["ApplicationSlow"],
             ),

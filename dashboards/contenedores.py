@@ -106,6 +106,7 @@ def dashboard() -> models.Dashboard:
                 query(f"container_engine_restarts_total{{{CHOSEN}}}", "{{name}} {{host}}"),
                 description="Veces que Docker ha vuelto a arrancar cada contenedor.",
                 unit=units.NoUnit,
+                at_least=1,
                 height=8,
                 alerts=["ContainerRestarting"],
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import units
 
-from dashboards.parts import GREEN, RED, Levels, board, filters, gauge, query
+from dashboards.parts import GREEN, ORANGE, RED, Levels, board, filters, gauge, query
 
 
 def dashboard() -> models.Dashboard:
@@ -31,8 +31,8 @@ def dashboard() -> models.Dashboard:
                 width=12,
                 height=12,
                 levels=Levels(
-                    [(RED, None), ("yellow", 10), (GREEN, 20)],
-                    "Rojo por debajo del 10 %: salta HostDiskAlmostFull. Amarillo hasta el doble.",
+                    [(RED, None), (ORANGE, 10), (GREEN, 20)],
+                    "Rojo por debajo del 10 %: salta HostDiskAlmostFull. Naranja hasta el doble.",
                     models.ThresholdsMode.PERCENTAGE,
                 ),
                 alerts=["HostDiskAlmostFull", "HostDiskFillsSoon"],

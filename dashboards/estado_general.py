@@ -7,7 +7,10 @@ from grafana_foundation_sdk.models import units
 
 from dashboards.parts import (
     CERTIFICATE,
+    DAYS,
     GREEN,
+    ORANGE,
+    RED,
     board,
     gauge,
     graph,
@@ -41,11 +44,11 @@ def dashboard() -> models.Dashboard:
                 legend="Alertas",
                 description="Alertas activas que piden que alguien haga algo, de todos los "
                 "servidores. La lista está en Alertas.",
-                unit=units.NoUnit,
+                unit="suffix: alertas",
                 width=6,
                 levels=too_much(red=1, because="Rojo: al menos una."),
                 see=ALERTS,
-                words={"0": ("Sí", GREEN)},
+                words={"0": ("Sí", GREEN), "1": ("1 alerta", RED)},
             ),
             state(
                 "Página web",
@@ -98,7 +101,7 @@ def dashboard() -> models.Dashboard:
                 'min(instance:certificate_expires:days{host=~"$servidor"})',
                 legend="Días",
                 description="Días que faltan hasta que caduque el certificado de la página.",
-                unit=units.Days,
+                unit=DAYS,
                 width=3,
                 levels=CERTIFICATE,
                 alerts=["CertificateExpiresNow", "CertificateExpiresSoon"],
@@ -172,7 +175,6 @@ def dashboard() -> models.Dashboard:
                 query('probe_duration_seconds{job="web", host=~"$servidor"}', "{{instance}}"),
                 description="Lo que tarda la página, vista desde el servidor.",
                 unit=units.Seconds,
-                decimals=3,
                 height=8,
                 levels=too_much(
                     red=2, because="La alerta ProbeSlow salta con más de 2 s de media."
@@ -198,6 +200,7 @@ def dashboard() -> models.Dashboard:
                 unit=units.Seconds,
                 width=6,
                 alerts=["BackupTooOld", "BackupFailed", "BackupShrank"],
+                nothing=("Ninguna", ORANGE),
             ),
             stat(
                 "Copia fuera del servidor",
@@ -209,6 +212,7 @@ def dashboard() -> models.Dashboard:
                 unit=units.Seconds,
                 width=6,
                 alerts=["BackupTargetUnreachable"],
+                nothing=("Ninguna", ORANGE),
             ),
             stat(
                 "Filas guardadas",
@@ -225,6 +229,7 @@ def dashboard() -> models.Dashboard:
                 description="El último simulacro restauró una copia y comparó todas sus tablas.",
                 width=6,
                 alerts=["BackupDrillFailed", "BackupDrillTooOld"],
+                nothing=("Ninguno", ORANGE),
             ),
         ],
         variables=[host_variable()],

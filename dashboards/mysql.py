@@ -124,6 +124,7 @@ def dashboard() -> models.Dashboard:
                 description="Filas de InnoDB por segundo, por operación.",
                 unit=units.OpsPerSecond,
                 decimals=1,
+                at_least=1,
                 height=8,
             ),
             graph(
@@ -133,6 +134,7 @@ def dashboard() -> models.Dashboard:
                 description="Conexiones rechazadas o cortadas por minuto.",
                 unit=units.NoUnit,
                 decimals=1,
+                at_least=1,
                 height=8,
                 levels=too_much(
                     red=2,

@@ -6,7 +6,7 @@ How to add a panel, a dashboard or a link is in docs/dashboards.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import common as commons
@@ -30,8 +30,12 @@ PROMETHEUS = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 RUNBOOKS = "https://github.com/labstack/labstack/blob/main/docs/runbooks.md"
 OVERVIEW = ("¿Está todo bien?", "estado-general")
 
-GREEN, ORANGE, RED = "green", "orange", "red"
+GREEN, ORANGE, RED, GRAY = "green", "orange", "red", "#808080"
+# Text and colour where there is no value: nothing measured is neither good nor bad.
+NOTHING = ("Sin datos", GRAY)
 LINE_WIDTH, FILL = 2, 15  # pixels, %
+# Grafana's own unit makes weeks of them, in English.
+DAYS = "suffix: días"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,14 @@ class Levels:
     steps: Sequence[tuple[str, float | None]]
     because: str
     mode: models.ThresholdsMode = models.ThresholdsMode.ABSOLUTE
+
+    def as_lines(self) -> Levels:
+        """Return the same for lines across a graph: each has the worse colour of its two sides."""
+        colors = [color for color, _ in self.steps]
+        if colors[0] != RED:
+            return self
+        steps = zip([colors[-1], *colors], [value for _, value in self.steps], strict=False)
+        return replace(self, steps=list(steps))
 
 
 # Nothing to be afraid of, whatever the value.
@@ -99,6 +111,7 @@ def stat(
     alerts: Sequence[str] = (),
     see: tuple[str, str] | None = None,
     words: dict[str, tuple[str, str]] | None = None,
+    nothing: tuple[str, str] = NOTHING,
 ) -> stats.Panel:
     """Return one number on a coloured ground.
 
@@ -109,11 +122,12 @@ def stat(
         description: Spanish; what is counted, of whom, over what time.
         unit: one of grafana_foundation_sdk.models.units.
         width: of 24 columns.
-        decimals: digits after the point.
+        decimals: digits after the point; of seconds Grafana chooses them.
         levels: its colours.
         alerts: the alerts that watch the same; each links its runbook.
         see: title and uid of the dashboard with more of it.
         words: text and colour in place of a value.
+        nothing: text and colour where there is no value.
     """
     panel = (
         stats.Panel()
@@ -124,12 +138,18 @@ def stat(
         .height(5)
         .span(width)
     )
+    without = models.DashboardSpecialValueMapOptions(
+        match=models.SpecialValueMatch.NULL_AND_NAN,
+        result=models.ValueMappingResult(text=nothing[0], color=nothing[1], index=0),
+    )
+    mappings: list[models.ValueMapping] = [models.SpecialValueMap(options=without)]
     if words:
         results = {
             value: models.ValueMappingResult(text=text, color=color, index=index)
-            for index, (value, (text, color)) in enumerate(words.items())
+            for index, (value, (text, color)) in enumerate(words.items(), 1)
         }
-        panel.mappings([models.ValueMap(options=results)])
+        mappings.append(models.ValueMap(options=results))
+    panel.mappings(mappings).no_value(nothing[0])
     panel.color_scheme(_color(models.FieldColorModeId.THRESHOLDS))
     return _finished(
         panel,
@@ -152,6 +172,7 @@ def state(
     width: int,
     alerts: Sequence[str] = (),
     see: tuple[str, str] | None = None,
+    nothing: tuple[str, str] = NOTHING,
 ) -> stats.Panel:
     """Return "Bien" for 1 and "Mal" for 0."""
     return stat(
@@ -165,6 +186,7 @@ def state(
         alerts=alerts,
         see=see,
         words={"0": ("Mal", RED), "1": ("Bien", GREEN)},
+        nothing=nothing,
     )
 
 
@@ -207,6 +229,7 @@ def graph(
     width: int = 12,
     height: int = 9,
     maximum: float | None = None,
+    at_least: float | None = None,
     stacked: bool = False,
     lowest: bool = False,
     levels: Levels = NEUTRAL,
@@ -220,10 +243,11 @@ def graph(
         targets: its queries.
         description: Spanish; what is counted, of whom, over what time.
         unit: one of grafana_foundation_sdk.models.units.
-        decimals: digits after the point.
+        decimals: digits after the point; of seconds Grafana chooses them.
         width: of 24 columns.
         height: in rows of 30 pixels.
         maximum: upper end of the axis; as high as the values without it.
+        at_least: where the axis ends at the lowest. Without it, one of zeros alone ends at 100.
         stacked: whether the parts make a whole.
         lowest: whether the legend has the lowest value, not the highest.
         levels: dashed lines at its values.
@@ -250,6 +274,9 @@ def graph(
             .placement(common.LegendPlacement.BOTTOM)
             .show_legend(True)
             .calcs(["lastNotNull", "mean", "min" if lowest else "max"])
+            # By the first of these, as Grafana heads it: what is gone comes last.
+            .sort_by("Last *")
+            .sort_desc(not lowest)
         )
         .tooltip(
             commons.VizTooltipOptions()
@@ -263,6 +290,8 @@ def graph(
     )
     if maximum is not None:
         panel.max(maximum)
+    if at_least is not None:
+        panel.axis_soft_max(at_least)
     if stacked:
         panel.stacking(commons.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     _ask(panel, targets)
@@ -272,7 +301,7 @@ def graph(
         description=description,
         unit=unit,
         decimals=decimals,
-        levels=levels,
+        levels=levels.as_lines(),
         alerts=alerts,
         see=see,
     )
@@ -474,12 +503,14 @@ def _finished(
 ) -> Panel:
     """Give a panel what all have."""
     steps = [models.Threshold(color=color, value=value) for color, value in levels.steps]
+    # 0.31 s is "310 ms" where Grafana chooses, and "310.000 ms" with three decimals.
+    if unit != units.Seconds:
+        panel.decimals(decimals)
     return (
         panel.title(title)
         .description(" ".join(filter(None, (description, levels.because))))
         .datasource(PROMETHEUS)
         .unit(unit)
-        .decimals(decimals)
         .thresholds(boards.ThresholdsConfig().mode(levels.mode).steps(steps))
         .links(_links(alerts, see))
     )

@@ -13,7 +13,7 @@ import yaml
 
 from dashboards import __main__ as code
 from dashboards.alertas import DASHBOARD_OF
-from dashboards.parts import RUNBOOKS
+from dashboards.parts import GRAY, GREEN, ORANGE, RED, RUNBOOKS, too_little, too_much
 from tests.role_readme import REPOSITORY, ROLES
 
 FILES = sorted((ROLES / "grafana" / "files" / "dashboards").glob("*.json"))
@@ -62,6 +62,25 @@ def test_the_files_are_what_the_code_builds() -> None:
     assert sorted(built) == sorted(DASHBOARDS), again
     for path in FILES:
         assert path.read_text(encoding="utf-8") == built[path.name], f"{path.name}; {again}"
+
+
+@each_dashboard
+def test_nothing_measured_is_neither_good_nor_bad(name: str) -> None:
+    """A stat without a value says so in words, and not on the ground of its first colour."""
+    for panel in panels_of(DASHBOARDS[name]):
+        if panel["type"] == "stat":
+            defaults = panel["fieldConfig"]["defaults"]
+            (empty,) = [m["options"] for m in defaults["mappings"] if m["type"] == "special"]
+            assert empty["match"] == "null+nan"
+            assert empty["result"]["text"] == defaults["noValue"]
+            assert empty["result"]["color"] in {GRAY, ORANGE}
+
+
+def test_a_line_has_the_worse_colour_of_its_two_sides() -> None:
+    low = too_little(green=20, orange=10, because="").as_lines()
+    assert list(low.steps) == [(GREEN, None), (RED, 10), (ORANGE, 20)]
+    high = too_much(red=80, because="")
+    assert high.as_lines() == high
 
 
 def test_uids_and_titles_are_unique() -> None:
