@@ -150,7 +150,7 @@ def test_an_application_that_the_new_host_does_not_have_is_named_with_the_way_to
     settings: Any,
 ) -> None:
     release(settings, "webapp")
-    note = {"applications": {"webapp": {}, "shop": {}}}
+    note: dict[str, Any] = {"applications": {"webapp": {}, "shop": {}}}
     with pytest.raises(common.FailureError) as told:
         restoring._restore_applications(settings, None, "s", note)
     what, _, do = str(told.value).partition("\n-> ")
