@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 CAST = ROOT / "website" / "assets" / "recording" / "day.cast"
 COLUMNS, ROWS = 80, 24
-# What README's first section types.
+# What README's first section types, with a release in between; from no host to none again.
 DAY = (
     "./lab up",
     "./lab open --print",
     "./lab passwords",
     "./lab status",
+    "./lab deploy",
+    "./lab releases",
     "./lab logs apache prometheus -n 8",
+    "./lab up",
+    "./lab down",
 )
 LONGEST = 2.0  # seconds of a pause
 KEY = 0.06  # seconds for a key that is pressed
