@@ -39,11 +39,13 @@ class Watch:
 
     Attributes:
         url: the page.
+        pause: seconds between two questions.
         answers: how many were good.
         failed: what else came.
     """
 
     url: str
+    pause: float = 0.05
     answers: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -59,7 +61,7 @@ class Watch:
                     self.answers += 1
                 else:
                     self.failed.append(f"{answer.status} {answer.body[:80]}")
-                over.wait(0.05)
+                over.wait(self.pause)
 
         thread = threading.Thread(target=go)
         thread.start()
@@ -205,7 +207,8 @@ def check_way_back(app: Application, first: str) -> None:
 
 def test_it_is_deployed_replaced_rolled_back_and_taken_off(application: Application) -> None:
     app, lab = application, application.lab
-    bundled = Watch(f"http://{lab.address}/products")
+    # For minutes: often enough to see it fail, and no load beside.
+    bundled = Watch(f"http://{lab.address}/products", pause=0.3)
     with bundled.asking():
         run = app.deploy()
         assert run.status == 0, run.output[-6000:]
