@@ -54,6 +54,13 @@ def test_it_fits_a_terminal() -> None:
     assert [line for line in told(ALL) if len(line) > 80] == []
 
 
+def test_each_check_is_one_command_away() -> None:
+    assert f"  each check     ./lab --host {LONGEST} status -v" in told(ALL)
+    assert "  each check     ./lab status -v" in told(ALL, ssh="./lab ssh")
+    by_hand = told(ALL, ssh="ssh ubuntu@host")
+    assert "  each check     ansible-playbook playbooks/verify.yml -v" in by_hand
+
+
 def test_the_passwords_are_one_command_away() -> None:
     assert f"  passwords      ./lab --host {LONGEST} passwords" in told(ALL)
     assert "  passwords      ./lab passwords" in told(ALL, ssh="./lab ssh")
