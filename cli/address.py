@@ -54,7 +54,8 @@ def status(host: str, arguments: tuple[str, ...]) -> None:
     """Say whether the stack works.
 
     Looks with the verification's own checks: arguments go to ansible-playbook for
-    playbooks/verify.yml. The exit status is 1 where something does not work.
+    playbooks/verify.yml, and -v shows each check. The exit status is 1 where something does
+    not work.
     """
     report.tell(host, _ssh(host), arguments)
 

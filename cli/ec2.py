@@ -100,7 +100,8 @@ def status(arguments: tuple[str, ...]) -> None:
     """Say what the instance does, and whether the stack works.
 
     Looks at a running instance with the verification's own checks: arguments go to ansible-playbook
-    for playbooks/verify.yml. The exit status is 1 where something does not work.
+    for playbooks/verify.yml, and -v shows each check. The exit status is 1 where something does
+    not work.
     """
     one = _aws().instance()
     running = one.state == "running"

@@ -51,7 +51,8 @@ def status(arguments: tuple[str, ...]) -> None:
     """Say where the stand-in host is, and whether the stack works.
 
     Looks with the verification's own checks: arguments go to ansible-playbook for
-    playbooks/verify.yml. The exit status is 1 where something does not work.
+    playbooks/verify.yml, and -v shows each check. The exit status is 1 where something does
+    not work.
     """
     for name, address in _hosts().items():
         click.echo(f"{name}  running at {address}")

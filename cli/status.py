@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -26,10 +26,12 @@ class Verdict:
     Attributes:
         summaries: what it says of each host; none where there is a problem.
         problems: one text for each host with a problem, or for what kept it from looking.
+        checks: with -v, a line for each check of what was seen.
     """
 
     summaries: list[str]
     problems: list[str]
+    checks: tuple[str, ...] = ()
 
 
 def since(started: str, now: datetime.datetime) -> str:
@@ -83,10 +85,12 @@ def verify(host: str, ssh: str, arguments: tuple[str, ...]) -> Verdict:
     # Plugins may have said something before.
     document = re.search(r"^\{$.*", done.stdout, re.MULTILINE | re.DOTALL)
     try:
-        return read(json.loads(document[0] if document else ""))
+        verdict = read(json.loads(document[0] if document else ""))
     except ValueError:
         # It came to no play: the inventory or the playbook could not be read.
         return Verdict([], [(done.stderr or done.stdout).strip()])
+    said = done.stdout[: document.start()] if document else ""
+    return replace(verdict, checks=tuple(re.findall(r"^(?:ok|FAILED): .+", said, re.MULTILINE)))
 
 
 def tell(host: str, ssh: str, arguments: tuple[str, ...]) -> None:
@@ -101,4 +105,4 @@ def tell(host: str, ssh: str, arguments: tuple[str, ...]) -> None:
     if verdict.problems:
         click.echo("\nProblems:\n" + "\n".join(verdict.problems))
         raise click.exceptions.Exit(1)
-    click.echo("\n".join(verdict.summaries))
+    click.echo("\n".join([*verdict.checks, *verdict.summaries]))

@@ -214,6 +214,19 @@ def test_what_plugins_say_does_not_spoil_the_verdict(monkeypatch: pytest.MonkeyP
     assert status.verify("ec2", "./lab ec2 ssh", ()).summaries == ["ec2: 2 checks passed"]
 
 
+def test_each_check_is_told_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With -v the verification says what it saw before Ansible prints its document."""
+    said = "Using ansible.cfg\nok: grafana: Grafana is healthy: 200\n" + json.dumps(
+        document(), indent=4
+    )
+    monkeypatch.setattr("subprocess.run", mock.Mock(return_value=mock.Mock(stdout=said)))
+    status.tell("lab", "./lab ssh", ("-v",))
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == ["ok: grafana: Grafana is healthy: 200", "ec2: 2 checks passed"]
+
+
 def test_an_inventory_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     done = mock.Mock(stdout="", stderr="[ERROR]: No inventory was parsed\n")
     monkeypatch.setattr("subprocess.run", mock.Mock(return_value=done))
